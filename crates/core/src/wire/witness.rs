@@ -1,0 +1,1 @@
+//! The witness protocol: add-checkpoint and sign-subtree bodies (C2SP `tlog-witness`).
