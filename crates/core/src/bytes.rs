@@ -27,7 +27,7 @@ pub enum BytesError {
 /// Reads hex of any case into a buffer of exactly the right size.
 pub(crate) fn hex_into(text: &[u8], out: &mut [u8]) -> Result<(), BytesError> {
     let expected = out.len();
-    if text.len() % 2 != 0 {
+    if !text.len().is_multiple_of(2) {
         return Err(BytesError::NotHex);
     }
     if text.len() / 2 != expected {

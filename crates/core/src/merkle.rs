@@ -15,6 +15,7 @@ mod compact;
 mod prove;
 mod range;
 mod subtree;
+pub mod tile;
 
 pub use claims::{ConsistencyClaim, InclusionClaim};
 pub use compact::CompactRange;
