@@ -11,6 +11,8 @@
 
 mod error;
 mod log;
+mod witness;
 
 pub use error::{ApiError, ErrorStatus};
 pub use log::{AddLeafStatus, LogApi};
+pub use witness::{AddCheckpointError, WitnessApi};

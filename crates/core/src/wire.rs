@@ -5,6 +5,9 @@
 //! what its writer writes and nothing else, but for the case of hex digits.
 
 pub(crate) mod hex;
+pub(crate) mod lines;
+#[cfg(test)]
+pub(crate) mod test_values;
 pub mod log;
 pub mod witness;
 

@@ -102,3 +102,7 @@ impl AddLeafRequest {
         }
     }
 }
+
+#[cfg(test)]
+#[path = "add_leaf_tests.rs"]
+mod tests;

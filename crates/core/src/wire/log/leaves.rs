@@ -110,3 +110,7 @@ fn parse_lines(body: &[u8], max_leaves: usize) -> Result<Vec<Leaf>, AsciiError> 
         }
     }
 }
+
+#[cfg(test)]
+#[path = "leaves_tests.rs"]
+mod tests;

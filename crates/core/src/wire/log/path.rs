@@ -160,3 +160,7 @@ fn two(parameters: &str) -> Result<(&str, &str), PathError> {
 fn integer(name: &'static str, text: &str) -> Result<u64, PathError> {
     parse_integer(text).ok_or(PathError::Integer(name))
 }
+
+#[cfg(test)]
+#[path = "path_tests.rs"]
+mod tests;

@@ -110,3 +110,7 @@ fn write_hashes(writer: &mut Writer, hashes: &[Hash]) {
         writer.text("node_hash", &hash.to_hex());
     }
 }
+
+#[cfg(test)]
+#[path = "proofs_tests.rs"]
+mod tests;

@@ -51,3 +51,7 @@ pub fn signed_tree_head_body(head: &SignedTreeHead) -> String {
     head.write(&mut writer);
     writer.finish()
 }
+
+#[cfg(test)]
+#[path = "tree_head_tests.rs"]
+mod tests;
