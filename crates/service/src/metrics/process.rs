@@ -1,0 +1,115 @@
+//! Metrics of the process itself, under the names that every Prometheus client uses.
+//!
+//! Read from `/proc` when the page is asked for; a value that cannot be read is left out.
+
+use std::fs;
+
+use prometheus::core::{Collector, Desc};
+use prometheus::{Gauge as FloatGauge, Opts, proto::MetricFamily};
+
+use super::{MetricsError, Registry};
+
+/// Clock ticks a second in `/proc/PID/stat`: `USER_HZ`, which is 100 on every architecture of Linux
+/// that Rust's standard library supports, whatever the kernel's own tick.
+const TICKS_PER_S: f64 = 100.0;
+
+/// Registers `process_resident_memory_bytes`, `process_virtual_memory_bytes`,
+/// `process_cpu_seconds_total`, `process_open_fds`, `process_max_fds` and
+/// `process_start_time_seconds`. For the registry of the only node in a process.
+///
+/// # Errors
+/// When they are registered already.
+pub fn register_process_metrics(registry: &Registry) -> Result<(), MetricsError> {
+    let failed = |source| MetricsError { name: "process_*".to_owned(), source };
+    let collector = ProcessCollector::new().map_err(failed)?;
+    registry.inner.register(Box::new(collector)).map_err(failed)
+}
+
+/// Reads one value; `None` when the system does not tell.
+type Read = fn() -> Option<f64>;
+
+/// One gauge and where its value comes from.
+struct Source {
+    gauge: FloatGauge,
+    read: Read,
+}
+
+struct ProcessCollector {
+    sources: Vec<Source>,
+}
+
+impl ProcessCollector {
+    fn new() -> prometheus::Result<Self> {
+        let rows: [(&str, &str, Read); 6] = [
+            ("process_resident_memory_bytes", "Resident memory size in bytes.", resident_bytes),
+            ("process_virtual_memory_bytes", "Virtual memory size in bytes.", virtual_bytes),
+            ("process_cpu_seconds_total", "User and system CPU time in seconds.", cpu_seconds),
+            ("process_open_fds", "Number of open file descriptors.", open_fds),
+            ("process_max_fds", "Maximum number of open file descriptors.", max_fds),
+            ("process_start_time_seconds", "Start of the process in unix time.", start_time_s),
+        ];
+        let sources = rows.into_iter().map(|(name, help, read)| {
+            Ok(Source { gauge: FloatGauge::with_opts(Opts::new(name, help))?, read })
+        });
+        Ok(Self { sources: sources.collect::<prometheus::Result<_>>()? })
+    }
+}
+
+impl Collector for ProcessCollector {
+    fn desc(&self) -> Vec<&Desc> {
+        self.sources.iter().flat_map(|source| source.gauge.desc()).collect()
+    }
+
+    fn collect(&self) -> Vec<MetricFamily> {
+        let mut families = Vec::new();
+        for source in &self.sources {
+            if let Some(value) = (source.read)() {
+                source.gauge.set(value);
+                families.extend(source.gauge.collect());
+            }
+        }
+        families
+    }
+}
+
+/// Field `number` (from 1, as proc(5) counts) of `/proc/self/stat`.
+fn stat_field(number: usize) -> Option<f64> {
+    let stat = fs::read_to_string("/proc/self/stat").ok()?;
+    // The second field is the program's name in parentheses, which may hold spaces; the third
+    // follows the last parenthesis.
+    let (_, from_third) = stat.rsplit_once(')')?;
+    from_third.split_ascii_whitespace().nth(number.checked_sub(3)?)?.parse().ok()
+}
+
+/// The number after `key` in a file of `key value` lines.
+fn line_value(path: &str, key: &str) -> Option<f64> {
+    let text = fs::read_to_string(path).ok()?;
+    let rest = text.lines().find_map(|line| line.strip_prefix(key))?;
+    rest.split_ascii_whitespace().next()?.parse().ok()
+}
+
+fn resident_bytes() -> Option<f64> {
+    Some(line_value("/proc/self/status", "VmRSS:")? * 1024.0)
+}
+
+fn virtual_bytes() -> Option<f64> {
+    stat_field(23)
+}
+
+fn cpu_seconds() -> Option<f64> {
+    Some((stat_field(14)? + stat_field(15)?) / TICKS_PER_S)
+}
+
+fn open_fds() -> Option<f64> {
+    // One of them is the directory that is being read.
+    let count = fs::read_dir("/proc/self/fd").ok()?.count().checked_sub(1)?;
+    Some(count as f64)
+}
+
+fn max_fds() -> Option<f64> {
+    rustix::process::getrlimit(rustix::process::Resource::Nofile).current.map(|limit| limit as f64)
+}
+
+fn start_time_s() -> Option<f64> {
+    Some(line_value("/proc/stat", "btime ")? + stat_field(22)? / TICKS_PER_S)
+}

@@ -1,0 +1,127 @@
+//! Runs a daemon from `main` to its end: runtime, signals, start-up line, and the [`Context`] that
+//! roles get.
+
+use std::future::Future;
+use std::io;
+use std::sync::Arc;
+
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+
+use crate::clock::{Clock, SystemClock};
+use crate::health::Health;
+use crate::metrics::{MetricsError, Registry, register_process_metrics};
+use crate::shutdown::{Shutdown, on_signals};
+
+/// What a role is given of the world. Clones share everything.
+#[derive(Clone, Debug)]
+pub struct Context {
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+    /// Tells the role to stop.
+    pub shutdown: Shutdown,
+    /// Where the role registers its metrics.
+    pub metrics: Registry,
+    /// Where the role says what it still waits for.
+    pub health: Health,
+}
+
+impl Context {
+    /// A context of its own: nothing in it is shared with another node.
+    #[must_use]
+    pub fn new(clock: Arc<dyn Clock>) -> Self {
+        Self { clock, shutdown: Shutdown::new(), metrics: Registry::new(), health: Health::new() }
+    }
+}
+
+/// What the start-up line says.
+#[derive(Clone, Copy, Debug)]
+pub struct Program {
+    /// As the operator calls it: `sigsum-log-primary`.
+    pub name: &'static str,
+    /// Version, with the revision it was built from if known.
+    pub version: &'static str,
+}
+
+/// Why a daemon ended with a failure.
+#[derive(Debug, thiserror::Error)]
+pub enum RunError<E> {
+    /// The operating system refuses threads or signal handlers.
+    #[error("cannot start: {0}")]
+    System(#[source] io::Error),
+    /// Process metrics were registered by somebody else.
+    #[error(transparent)]
+    Metrics(#[from] MetricsError),
+    /// The role itself.
+    #[error(transparent)]
+    Role(E),
+}
+
+/// Runs `role` on a multi-threaded runtime until it returns. SIGINT and SIGTERM trigger the
+/// context's shutdown; the role then has to return within its own drain time.
+///
+/// # Errors
+/// When the process cannot be set up, or the role fails.
+pub fn run<T, E, F, Fut>(program: Program, role: F) -> Result<T, RunError<E>>
+where
+    F: FnOnce(Context) -> Fut,
+    Fut: Future<Output = Result<T, E>>,
+{
+    raise_open_file_limit();
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(RunError::System)?;
+    runtime.block_on(async {
+        let context = Context::new(Arc::new(SystemClock));
+        on_signals(&context.shutdown).map_err(RunError::System)?;
+        register_process_metrics(&context.metrics)?;
+        let pid = std::process::id();
+        tracing::info!(version = program.version, pid, "starting {}", program.name);
+        let result = role(context).await.map_err(RunError::Role);
+        if result.is_ok() {
+            tracing::info!("{} has stopped", program.name);
+        }
+        result
+    })
+}
+
+/// Raises the soft limit on open files to the hard one. systemd starts services with 1024, of which
+/// each connection takes one; the low soft limit is for programs that use `select(2)`.
+fn raise_open_file_limit() {
+    let limit = getrlimit(Resource::Nofile);
+    if limit.current != limit.maximum {
+        let raised = Rlimit { current: limit.maximum, maximum: limit.maximum };
+        if let Err(error) = setrlimit(Resource::Nofile, raised) {
+            tracing::warn!(%error, limit = ?limit.current, "cannot raise the limit on open files");
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PROGRAM: Program = Program { name: "test", version: "0" };
+
+    #[test]
+    fn a_role_gets_a_context_with_process_metrics_and_its_result_comes_back() {
+        let page = run::<_, io::Error, _, _>(PROGRAM, |context| async move {
+            assert!(!context.shutdown.is_triggered());
+            Ok(context.metrics.encode())
+        });
+        assert!(page.unwrap().contains("process_start_time_seconds "));
+    }
+
+    #[test]
+    fn a_failing_role_comes_back_as_itself() {
+        let failed = run::<(), _, _, _>(PROGRAM, |_| async { Err(io::Error::other("no key")) });
+        assert_eq!(failed.unwrap_err().to_string(), "no key");
+    }
+
+    #[test]
+    fn the_soft_limit_on_open_files_is_raised_to_the_hard_one() {
+        raise_open_file_limit();
+        let limit = getrlimit(Resource::Nofile);
+        assert_eq!(limit.current, limit.maximum);
+    }
+}
