@@ -17,6 +17,9 @@ mod range;
 mod subtree;
 pub mod tile;
 
+#[cfg(test)]
+mod tests;
+
 pub use claims::{ConsistencyClaim, InclusionClaim};
 pub use compact::CompactRange;
 pub use prove::{
@@ -30,8 +33,9 @@ use crate::bytes::Hash;
 use crate::crypto::sha256_parts;
 use crate::tree_head::{LeafIndex, TreeSize};
 
-/// Hashes in the longest proof there can be: trees of up to 2^63-1 leaves (`log.md` section 2.2.1)
-/// have 63 levels below the root. `tlog-witness` refuses more too.
+/// Hashes in the longest proof that is accepted: trees of up to 2^63-1 leaves (`log.md` section
+/// 2.2.1) have 63 levels below the root. Consistency proofs of trees above 2^62 leaves may need one
+/// more; `tlog-witness` caps at 63 all the same.
 pub const MAX_PROOF_HASHES: usize = 63;
 
 /// Largest tree: 2^63-1 leaves (`log.md` section 2.2.1).

@@ -2,6 +2,8 @@
 
 pub mod bundle;
 mod nodes;
+#[cfg(test)]
+mod tests;
 
 pub use nodes::{TileNodes, TileSlot};
 
