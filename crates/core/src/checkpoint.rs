@@ -236,4 +236,4 @@ impl fmt::Display for SignedCheckpoint {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -19,8 +19,8 @@ mod verifier;
 pub use key::{KeyId, KeyName, KeyNameError, NoteKey, SignatureType, Vkey, VkeyError};
 pub use line::{SignatureLine, SignatureLineError};
 pub use mldsa44::{MlDsa44PublicKey, MlDsa44Signature, MlDsa44VerifyingKey};
-pub use verifier::{NoteSignature, Verifier};
 pub(crate) use verifier::PreparedKey;
+pub use verifier::{NoteSignature, Verifier};
 
 use alloc::{borrow::ToOwned, string::String, vec::Vec};
 use core::fmt;
@@ -162,7 +162,6 @@ impl SignedNote {
 
     /// What the note says of this key; the message of type 4 and 6 keys is not the note text alone,
     /// see [`crate::checkpoint::SignedCheckpoint::verify_log`].
-    #[must_use]
     pub fn verify(&self, verifier: &Verifier) -> NoteSignature {
         verifier.verify_note(&self.text, &self.signatures)
     }
@@ -217,5 +216,7 @@ fn check_characters(bytes: &[u8]) -> Result<(), NoteError> {
     }
 }
 
+#[cfg(test)]
+pub(crate) mod testing;
 #[cfg(test)]
 mod tests;

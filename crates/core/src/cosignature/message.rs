@@ -78,8 +78,8 @@ impl<'a> CosignedMessage<'a> {
             return Err(MessageError::TimeOnSubtree);
         }
         let (name, origin) = (self.cosigner_name.as_str(), self.log_origin.as_str());
-        let name_len = u8::try_from(name.len())
-            .map_err(|_| MessageError::NameTooLong { got: name.len() })?;
+        let name_len =
+            u8::try_from(name.len()).map_err(|_| MessageError::NameTooLong { got: name.len() })?;
         let origin_len = u8::try_from(origin.len())
             .map_err(|_| MessageError::OriginTooLong { got: origin.len() })?;
         let mut out = Vec::from(LABEL);

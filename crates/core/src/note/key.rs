@@ -232,8 +232,7 @@ fn parse_key(encoded: &[u8]) -> Result<NoteKey, VkeyError> {
     let (kind, public_key) = encoded.split_first().ok_or(VkeyError::NoKey)?;
     let got = public_key.len();
     let wrong_length = |expected| VkeyError::KeyLength { expected, got };
-    let ed25519 =
-        || PublicKey::from_slice(public_key).map_err(|_| wrong_length(PublicKey::LEN));
+    let ed25519 = || PublicKey::from_slice(public_key).map_err(|_| wrong_length(PublicKey::LEN));
     match kind {
         0x01 => Ok(NoteKey::Ed25519(ed25519()?)),
         0x04 => Ok(NoteKey::CosignatureEd25519(ed25519()?)),
@@ -259,3 +258,6 @@ impl FromStr for Vkey {
         Self::parse(text)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -102,3 +102,6 @@ impl FromStr for SignatureLine {
         Self::parse(line)
     }
 }
+
+#[cfg(test)]
+mod tests;

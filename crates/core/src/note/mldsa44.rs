@@ -89,3 +89,6 @@ impl MlDsa44PublicKey {
         MlDsa44VerifyingKey::new(self).verify(message, signature)
     }
 }
+
+#[cfg(test)]
+mod tests;

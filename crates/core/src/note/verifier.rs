@@ -85,16 +85,20 @@ impl Verifier {
             PreparedKey::CosignatureEd25519(_) | PreparedKey::CosignatureMlDsa44(_) => {
                 let checkpoint = Checkpoint::parse(text).ok();
                 self.judge(lines, |line| {
-                    checkpoint
-                        .as_ref()
-                        .is_some_and(|c| crate::cosignature::verify_line_with(line, self, c).is_ok())
+                    checkpoint.as_ref().is_some_and(|c| {
+                        crate::cosignature::verify_line_with(line, self, c).is_ok()
+                    })
                 })
             }
         }
     }
 
     /// Valid where at least one line is of this key and all that are pass.
-    fn judge(&self, lines: &[SignatureLine], pass: impl Fn(&SignatureLine) -> bool) -> NoteSignature {
+    fn judge(
+        &self,
+        lines: &[SignatureLine],
+        pass: impl Fn(&SignatureLine) -> bool,
+    ) -> NoteSignature {
         let mut verdict = NoteSignature::Missing;
         for line in lines.iter().filter(|line| self.is_named_in(line)) {
             if !pass(line) {
