@@ -20,8 +20,10 @@ pub struct PolicyError {
 
 impl fmt::Display for PolicyError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let without_line =
-            matches!(self.kind, PolicyErrorKind::ControlCharacter(_) | PolicyErrorKind::LineTooLong);
+        let without_line = matches!(
+            self.kind,
+            PolicyErrorKind::ControlCharacter(_) | PolicyErrorKind::LineTooLong
+        );
         match self.line {
             Some(line) if !without_line => write!(f, "{line}: {}", self.kind),
             _ => self.kind.fmt(f),

@@ -22,12 +22,7 @@ macro_rules! builtin {
     };
 }
 
-builtin!(
-    "sigsum-generic-2025-1",
-    "sigsum-test-2025-3",
-    "sigsum-test1-2025",
-    "sigsum-test2-2025",
-);
+builtin!("sigsum-generic-2025-1", "sigsum-test-2025-3", "sigsum-test1-2025", "sigsum-test2-2025",);
 
 /// The built-in policy of this name, as a policy file in Sigsum's format.
 pub fn builtin(name: &str) -> Option<&'static [u8]> {
@@ -52,3 +47,6 @@ pub fn valid_name(name: &str) -> bool {
 pub fn check_name(name: &str) -> Result<(), NameError> {
     if valid_name(name) { Ok(()) } else { Err(NameError(name.into())) }
 }
+
+#[cfg(test)]
+mod tests;

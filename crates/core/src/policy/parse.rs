@@ -140,7 +140,7 @@ fn public_key(text: &PolicyText) -> Result<PublicKey, PublicKeyHexError> {
     if let Some(byte) = digits.iter().find(|byte| !byte.is_ascii_hexdigit()) {
         return Err(PublicKeyHexError::InvalidByte(*byte));
     }
-    if digits.len() % 2 != 0 {
+    if !digits.len().is_multiple_of(2) {
         return Err(PublicKeyHexError::OddLength);
     }
     let wrong_length = PublicKeyHexError::Length { got: digits.len() / 2 };
@@ -151,3 +151,6 @@ fn public_key(text: &PolicyText) -> Result<PublicKey, PublicKeyHexError> {
 fn vkey(text: &PolicyText) -> Result<Vkey, PolicyErrorKind> {
     Ok(Vkey::parse(text.as_str().ok_or(PolicyErrorKind::VkeyNotUtf8)?)?)
 }
+
+#[cfg(test)]
+mod tests;

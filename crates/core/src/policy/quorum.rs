@@ -260,3 +260,6 @@ impl fmt::Display for GroupReport {
         if missing.is_empty() { Ok(()) } else { write!(f, "; missing: {}", missing.join(", ")) }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -49,3 +49,6 @@ pub(super) fn is_printable(character: char) -> bool {
     let text = String::from_iter(['a', character]);
     matches!(character, '"' | '\'' | '\\') || text.escape_debug().eq(text.chars())
 }
+
+#[cfg(test)]
+mod tests;

@@ -115,3 +115,6 @@ fn write_line(out: &mut Vec<u8>, words: &[&[u8]], url: Option<&PolicyText>) {
     }
     out.push(b'\n');
 }
+
+#[cfg(test)]
+mod tests;
