@@ -50,7 +50,6 @@ pub const MAX_STREAMS: u32 = 64;
 
 /// What one listener's connections may take.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
 pub struct Limits {
     /// Connections served at once, default [`MAX_CONNECTIONS`].
     pub max_connections: usize,
@@ -78,7 +77,6 @@ impl Default for Limits {
 
 /// How a server ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[must_use]
 pub struct Drained {
     /// Connections that were cut because they did not finish within [`Limits::drain_ms`].
     pub unfinished_connections: usize,

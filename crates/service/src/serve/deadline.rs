@@ -199,6 +199,11 @@ impl<S: AsyncWrite + Unpin> Timed<S> {
         match result {
             Poll::Ready(Ok(count)) => {
                 self.has_written();
+                // The peer may send nothing from here on, so that nothing is read and no deadline
+                // looked at: the idle one must be set already. Mostly it is, from earlier requests.
+                if self.timer.deadline() > self.last_byte + self.idle_timeout {
+                    let _sets_the_timer = self.poll_deadline(cx);
+                }
                 Poll::Ready(Ok(count))
             }
             Poll::Ready(Err(error)) => Poll::Ready(Err(error)),
