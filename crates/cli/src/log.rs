@@ -1,0 +1,255 @@
+//! `sigsum log`: run a log and prepare its directory (flags of sigsum-log-primary and
+//! sigsum-mktree).
+
+use crate::failure::Failure;
+use crate::files::{agent_socket, print, read_text_file};
+use crate::log_level::start_logging;
+use clap::{ArgAction, Args, Subcommand};
+use sigsum_core::policy::Policy;
+use sigsum_keys::{load_signer, read_public_key};
+use sigsum_client::GoDuration;
+use sigsum_log::config::{FileConfig, Settings};
+use sigsum_log::mktree;
+use sigsum_service::runner::{self, Program};
+use std::path::{Path, PathBuf};
+
+/// What to do with a log.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Run the log server
+    Primary(Box<Primary>),
+    /// Prepare a new log: its data directory, or log-go's startup file
+    Init(Init),
+}
+
+/// Options of `log primary`; each goes before the same key of the configuration file.
+#[derive(Debug, Args)]
+#[command(disable_help_flag = true)]
+pub(crate) struct Primary {
+    /// Directory that holds the log (made by `sigsum log init`)
+    #[arg(long, value_name = "DIR")]
+    data_dir: Option<PathBuf>,
+    /// The log's private key, or a public key file whose private key an ssh-agent holds
+    #[arg(long, value_name = "FILE")]
+    key_file: Option<PathBuf>,
+    /// Policy: the witnesses to ask, and the quorum that a head needs to be published
+    #[arg(long, value_name = "FILE")]
+    policy_file: Option<PathBuf>,
+    /// Where clients connect
+    #[arg(long, value_name = "HOST:PORT")]
+    external_endpoint: Option<String>,
+    /// Where metrics and health are served
+    #[arg(long, value_name = "HOST:PORT")]
+    internal_endpoint: Option<String>,
+    /// Path in front of all public endpoints
+    #[arg(long, value_name = "PATH")]
+    url_prefix: Option<String>,
+    /// Time between two tree heads of an idle log, such as 10s
+    #[arg(long, value_name = "DURATION")]
+    interval: Option<GoDuration>,
+    /// Shortest time between two tree heads of a busy log
+    #[arg(long, value_name = "DURATION")]
+    min_interval: Option<GoDuration>,
+    /// Time limit of one request to a witness, and of one request's work
+    #[arg(long, value_name = "DURATION")]
+    timeout: Option<GoDuration>,
+    /// Most leaves in one get-leaves response
+    #[arg(long, value_name = "COUNT")]
+    max_range: Option<u64>,
+    /// File that always holds the last signed tree head, as log-go keeps it
+    #[arg(long, value_name = "FILE")]
+    sth_file: Option<PathBuf>,
+    /// Publish tree heads without a quorum too, as log-go does
+    #[arg(long)]
+    publish_without_quorum: bool,
+    /// Where the tree lives: empty for the data directory, or "ephemeral" for memory only
+    #[arg(long, value_name = "BACKEND")]
+    backend: Option<String>,
+    /// Append the program's log to this file (default: standard error)
+    #[arg(long, value_name = "FILE")]
+    log_file: Option<PathBuf>,
+    /// debug, info, warning, error or fatal
+    #[arg(long, value_name = "LEVEL")]
+    log_level: Option<String>,
+    /// Configuration file (default: $SIGSUM_LOGSERVER_CONFIG or /etc/sigsum/config.toml)
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Print help
+    #[arg(short = 'h', short_alias = '?', long, action = ArgAction::Help)]
+    help: Option<bool>,
+}
+
+/// Options of `log init`.
+#[derive(Debug, Args)]
+#[command(disable_help_flag = true)]
+pub(crate) struct Init {
+    /// Directory to make for the log
+    #[arg(long, value_name = "DIR", requires = "key_file")]
+    data_dir: Option<PathBuf>,
+    /// The log's key, private or public
+    #[arg(long, value_name = "FILE", requires = "data_dir")]
+    key_file: Option<PathBuf>,
+    /// The sth file to prepare a start for, as sigsum-mktree does
+    #[arg(long, value_name = "FILE", conflicts_with = "data_dir")]
+    sth_file: Option<PathBuf>,
+    /// empty, local-tree or saved
+    #[arg(long, value_name = "MODE", default_value = "empty", conflicts_with = "data_dir")]
+    mode: String,
+    /// Print help
+    #[arg(short = 'h', short_alias = '?', long, action = ArgAction::Help)]
+    help: Option<bool>,
+}
+
+/// log-go's configuration file.
+const SYSTEM_CONFIG: &str = "/etc/sigsum/config.toml";
+
+/// Runs the command.
+pub(crate) fn run(command: Command) -> Result<(), Failure> {
+    match command {
+        Command::Primary(flags) => primary(*flags),
+        Command::Init(options) => init(&options),
+    }
+}
+
+/// The configuration file's values; defaults where there is no file, as log-go does, but not where
+/// the file was named on the command line.
+fn read_config(named: Option<&Path>) -> Result<FileConfig, Failure> {
+    let from_environment = std::env::var_os("SIGSUM_LOGSERVER_CONFIG").map(PathBuf::from);
+    let path = named.map(Path::to_owned).or(from_environment);
+    let path = path.unwrap_or_else(|| PathBuf::from(SYSTEM_CONFIG));
+    let text = match read_text_file(&path) {
+        Ok(text) => text,
+        Err(failure) if named.is_some() => return Err(failure),
+        Err(failure) => {
+            crate::say(&format!("didn't find configuration file, using defaults: {failure}"));
+            return Ok(FileConfig::default());
+        }
+    };
+    let failed = |e: &dyn std::fmt::Display| {
+        Failure::new(format!("failed to parse config file {}: {e}", path.display()))
+    };
+    let text = String::from_utf8(text).map_err(|e| failed(&e))?;
+    FileConfig::parse(&text).map_err(|e| failed(&e))
+}
+
+/// Lays the flags over the file.
+fn settings(flags: Primary) -> Result<Settings, Failure> {
+    fn over<T>(value: &mut Option<T>, flag: Option<T>) {
+        if flag.is_some() {
+            *value = flag;
+        }
+    }
+    let mut file = read_config(flags.config.as_deref())?;
+    over(&mut file.data_dir, flags.data_dir);
+    over(&mut file.key_file, flags.key_file);
+    over(&mut file.primary.policy_file, flags.policy_file);
+    over(&mut file.external_endpoint, flags.external_endpoint);
+    over(&mut file.internal_endpoint, flags.internal_endpoint);
+    over(&mut file.url_prefix, flags.url_prefix);
+    over(&mut file.interval, flags.interval);
+    over(&mut file.primary.min_interval, flags.min_interval);
+    over(&mut file.timeout, flags.timeout);
+    over(&mut file.primary.max_range, flags.max_range);
+    over(&mut file.primary.sth_file, flags.sth_file);
+    over(&mut file.backend, flags.backend);
+    over(&mut file.log_file, flags.log_file);
+    over(&mut file.log_level, flags.log_level);
+    if flags.publish_without_quorum {
+        file.primary.publish_without_quorum = Some(true);
+    }
+    file.into_settings().map_err(|e| Failure::new(e.to_string()))
+}
+
+fn primary(flags: Primary) -> Result<(), Failure> {
+    let settings = settings(flags)?;
+    start_logging(settings.log_level.as_deref(), settings.log_file.as_deref())?;
+    let key_file = settings.key_file.ok_or_else(|| {
+        Failure::new("the log has no key")
+            .remedy("name it with --key-file, or key-file in the configuration file")
+    })?;
+    let signer = load_signer(&key_file, agent_socket().as_deref())
+        .map_err(|e| Failure::new(format!("setup primary: failed reading private key: {e}")))?
+        .signer;
+    let policy = read_policy(settings.policy_file.as_deref())?;
+    let config = settings.config;
+    let program = Program { name: "sigsum log", version: env!("CARGO_PKG_VERSION") };
+    runner::run(program, |service| async move {
+        let context = sigsum_log::Context {
+            service,
+            signer,
+            policy,
+            witnesses: sigsum_log::Witnesses::FromPolicy,
+        };
+        let handle = sigsum_log::start(config, context).await.map_err(|e| start_failure(&e))?;
+        tracing_started(&handle);
+        handle.wait().await.map_err(|e| Failure::new(e.to_string()))
+    })
+    .map_err(runner_failure)
+}
+
+/// Says where the log listens; with port 0 nobody could know otherwise.
+fn tracing_started(handle: &sigsum_log::Handle) {
+    crate::say(&format!("listening on {}", handle.url()));
+    if let Some(internal) = handle.internal_addr() {
+        crate::say(&format!("internal endpoint on http://{internal}"));
+    }
+}
+
+fn start_failure(error: &sigsum_log::StartError) -> Failure {
+    let failure = Failure::new(format!("setup primary: {error}"));
+    match error.remedy() {
+        Some(remedy) => failure.remedy(remedy),
+        None => failure,
+    }
+}
+
+fn runner_failure(error: runner::RunError<Failure>) -> Failure {
+    match error {
+        runner::RunError::Role(failure) => failure,
+        other => Failure::new(other.to_string()),
+    }
+}
+
+/// The log's policy; without one there are no witnesses and no quorum.
+fn read_policy(path: Option<&Path>) -> Result<Policy, Failure> {
+    let Some(path) = path.filter(|p| !p.as_os_str().is_empty()) else {
+        return Policy::parse_sigsum(b"quorum none\n").map_err(|e| Failure::new(e.to_string()));
+    };
+    let text = read_text_file(path)?;
+    Policy::parse_sigsum(&text).map_err(|e| {
+        let shown = path.display().to_string();
+        Failure::new(format!(
+            "Failed witness configuration: failed to parse policy file {shown:?}: {e}"
+        ))
+    })
+}
+
+fn init(options: &Init) -> Result<(), Failure> {
+    let (Some(directory), Some(key_file)) = (&options.data_dir, &options.key_file) else {
+        return init_startup_file(options);
+    };
+    // A private key file tells the public key too, but asking for either saves a step.
+    let key = read_public_key(key_file).map(|line| line.key).or_else(|_| {
+        sigsum_keys::read_private_key(key_file)
+            .map(|signer| sigsum_keys::Signer::public_key(&signer))
+    });
+    let key = key.map_err(|e| Failure::new(e.to_string()))?;
+    sigsum_log::init(directory, &key).map_err(|e| {
+        Failure::new(e.to_string())
+            .remedy("a log's directory is made once; to start the log use `sigsum log primary`")
+    })?;
+    print(format!("made {} for the log {}\n", directory.display(), key.key_hash()))
+}
+
+fn init_startup_file(options: &Init) -> Result<(), Failure> {
+    let mode = options.mode.parse().map_err(|e: mktree::MktreeError| Failure::new(e.to_string()))?;
+    let configured = match &options.sth_file {
+        Some(path) => path.clone(),
+        None => {
+            let file = read_config(None)?;
+            let default = PathBuf::from(sigsum_log::config::DEFAULT_STH_FILE);
+            file.primary.sth_file.unwrap_or(default)
+        }
+    };
+    mktree::run(&configured, mode).map_err(|e| Failure::new(e.to_string()))
+}

@@ -1,0 +1,252 @@
+//! `sigsum witness`: run a witness for many logs from a data directory, or for one log with the
+//! flags of sigsum-witness.
+
+use crate::failure::Failure;
+use crate::files::{agent_socket, print, read_text_file};
+use crate::log_level::start_logging;
+use clap::{Args, Subcommand};
+use sigsum_core::PublicKey;
+use sigsum_keys::{LoadedSigner, Signer, load_signer, read_public_key};
+use sigsum_service::runner::{self, Program};
+use sigsum_witness::{Config, CosignerKey, LogConfig, admin};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// What to do with a witness.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Make the data directory of a new witness, and print what others need to know of it
+    Init(Init),
+    /// Add a log to a witness
+    AddLog(AddLog),
+    /// List the logs of a witness with the size and root last cosigned
+    ListLogs(ListLogs),
+    /// Run a witness
+    Run(Run),
+    /// Run a witness for a single log, as sigsum-witness does
+    Single(Single),
+}
+
+/// Key options that init and run share.
+#[derive(Debug, Args)]
+pub(crate) struct KeyOptions {
+    /// The witness's private key, or a public key file whose private key an ssh-agent holds
+    #[arg(short = 'k', long, value_name = "KEY-FILE")]
+    signing_key: PathBuf,
+    /// Name in cosignature lines, a URL without scheme (default: sigsum.org/v1/witness/KEYHASH)
+    #[arg(short, long)]
+    name: Option<String>,
+}
+
+/// Options of `witness init`.
+#[derive(Debug, Args)]
+pub(crate) struct Init {
+    /// Directory to make for the witness
+    #[arg(long, value_name = "DIR")]
+    data_dir: PathBuf,
+    #[command(flatten)]
+    key: KeyOptions,
+}
+
+/// Options of `witness add-log`.
+#[derive(Debug, Args)]
+#[command(group(clap::ArgGroup::new("log").required(true).args(["sigsum_key", "vkey"])))]
+pub(crate) struct AddLog {
+    /// The witness's data directory
+    #[arg(long, value_name = "DIR")]
+    data_dir: PathBuf,
+    /// Public key of a Sigsum log: a key file, or 64 hex digits
+    #[arg(long, value_name = "KEY")]
+    sigsum_key: Option<String>,
+    /// Verifier key of any other log; may be given more than once
+    #[arg(long, value_name = "VKEY")]
+    vkey: Vec<String>,
+    /// Origin line of the log's checkpoints (default: the name in the first vkey)
+    #[arg(long, requires = "vkey")]
+    origin: Option<String>,
+}
+
+/// Options of `witness list-logs`.
+#[derive(Debug, Args)]
+pub(crate) struct ListLogs {
+    /// The witness's data directory
+    #[arg(long, value_name = "DIR")]
+    data_dir: PathBuf,
+}
+
+/// Options of `witness run`.
+#[derive(Debug, Args)]
+pub(crate) struct Run {
+    /// The witness's data directory
+    #[arg(long, value_name = "DIR")]
+    data_dir: Option<PathBuf>,
+    #[command(flatten)]
+    key: KeyOptions,
+    /// Where logs connect
+    #[arg(long, value_name = "HOST:PORT", default_value = "localhost:7380")]
+    listen: String,
+    /// Where metrics and health are served (default: nowhere)
+    #[arg(long, value_name = "HOST:PORT")]
+    internal_listen: Option<String>,
+    /// Path in front of all endpoints
+    #[arg(long, value_name = "PATH")]
+    url_prefix: Option<String>,
+    /// Configuration file; flags go before it
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Accept that the state was copied or restored: only when no newer state exists anywhere
+    #[arg(long)]
+    accept_state: bool,
+    /// debug, info, warning, error or fatal
+    #[arg(long, value_name = "LEVEL")]
+    log_level: Option<String>,
+}
+
+/// Options of `witness single`.
+#[derive(Debug, Args)]
+pub(crate) struct Single {
+    /// The witness's private key, or a public key file whose private key an ssh-agent holds
+    #[arg(short = 'k', long, value_name = "KEY-FILE")]
+    signing_key: PathBuf,
+    /// Public key file of the log
+    #[arg(long, value_name = "KEY-FILE")]
+    log_key: PathBuf,
+    /// File that holds the last cosigned tree head
+    #[arg(long, value_name = "FILE")]
+    state_file: PathBuf,
+    /// Path in front of the endpoint
+    #[arg(long, value_name = "PATH", default_value = "", hide_default_value = true)]
+    url_prefix: String,
+    /// Where to listen
+    #[arg(value_name = "HOST:PORT")]
+    listen: String,
+}
+
+/// Runs the command.
+pub(crate) fn run(command: Command) -> Result<(), Failure> {
+    match command {
+        Command::Init(options) => init(&options),
+        Command::AddLog(options) => add_log(&options),
+        Command::ListLogs(options) => list_logs(&options),
+        Command::Run(options) => run_many(options),
+        Command::Single(options) => run_single(options),
+    }
+}
+
+fn failed(error: impl std::fmt::Display) -> Failure {
+    Failure::new(error.to_string())
+}
+
+fn cosigner(path: &Path, name: Option<&str>) -> Result<CosignerKey, Failure> {
+    let LoadedSigner { signer, .. } =
+        load_signer(path, agent_socket().as_deref()).map_err(failed)?;
+    match name {
+        None => Ok(CosignerKey::sigsum(signer)),
+        Some(name) => CosignerKey::named(name, signer).map_err(|e| {
+            Failure::new(format!("invalid witness name {name:?}: {e}"))
+                .remedy("a name is a URL without scheme, such as witness.example.org/w1")
+        }),
+    }
+}
+
+fn init(options: &Init) -> Result<(), Failure> {
+    let key = cosigner(&options.key.signing_key, options.key.name.as_deref())?;
+    let public = key.signer.public_key();
+    admin::init(&options.data_dir, &[public]).map_err(|e| {
+        failed(e).remedy("a witness's directory is made once; to start it use `sigsum witness run`")
+    })?;
+    print(format!(
+        "made {dir}\n\n\
+         key hash     {hash}\n\
+         public key   {public}\n\
+         vkey         {vkey}\n\n\
+         Log operators need the public key or vkey, and the URL. Add the logs to cosign with\n\
+         `sigsum witness add-log --data-dir {dir}`, then start with `sigsum witness run`.\n",
+        dir = options.data_dir.display(),
+        hash = public.key_hash(),
+        vkey = key.vkey(),
+    ))
+}
+
+/// A key given as a file or as hex.
+fn public_key(text: &str) -> Result<PublicKey, Failure> {
+    match PublicKey::from_hex(text) {
+        Ok(key) => Ok(key),
+        Err(_) => Ok(read_public_key(Path::new(text)).map_err(failed)?.key),
+    }
+}
+
+fn add_log(options: &AddLog) -> Result<(), Failure> {
+    let log = match &options.sigsum_key {
+        Some(key) => LogConfig::sigsum(&public_key(key)?),
+        None => LogConfig {
+            origin: options.origin.clone(),
+            vkeys: options.vkey.clone(),
+            ..LogConfig::default()
+        },
+    };
+    let added = admin::add_log(&options.data_dir, &log).map_err(failed)?;
+    print(format!("Added log {:?}.\n", added.origin.as_str()))
+}
+
+fn list_logs(options: &ListLogs) -> Result<(), Failure> {
+    let mut out = String::new();
+    for log in admin::list_logs(&options.data_dir).map_err(failed)? {
+        let object = serde_json::json!({
+            "origin": log.origin.as_str(),
+            "size": log.tree_head.size.0,
+            "root_hash": log.tree_head.root_hash.to_base64(),
+            "keys": log.vkeys.iter().map(ToString::to_string).collect::<Vec<_>>(),
+        });
+        out.push_str(&format!("{object}\n"));
+    }
+    print(out)
+}
+
+fn run_many(options: Run) -> Result<(), Failure> {
+    start_logging(options.log_level.as_deref(), None)?;
+    let mut config = match &options.config {
+        Some(path) => {
+            let text = String::from_utf8(read_text_file(path)?).map_err(failed)?;
+            toml::from_str(&text).map_err(|e| {
+                Failure::new(format!("failed to parse config file {}: {e}", path.display()))
+            })?
+        }
+        None => Config::default(),
+    };
+    config.listen = options.listen;
+    config.internal_listen = options.internal_listen.or(config.internal_listen);
+    config.url_prefix = options.url_prefix.unwrap_or(config.url_prefix);
+    config.data_dir = options.data_dir.or(config.data_dir);
+    config.accept_state = options.accept_state;
+    let key = cosigner(&options.key.signing_key, options.key.name.as_deref())?;
+    serve(config, key)
+}
+
+fn run_single(options: Single) -> Result<(), Failure> {
+    start_logging(None, None)?;
+    let log = read_public_key(&options.log_key).map_err(failed)?.key;
+    let config = Config {
+        listen: options.listen,
+        url_prefix: options.url_prefix,
+        state_file: Some(options.state_file),
+        logs: vec![LogConfig::sigsum(&log)],
+        ..Config::default()
+    };
+    let key = cosigner(&options.signing_key, None)?;
+    serve(config, key)
+}
+
+fn serve(config: Config, key: CosignerKey) -> Result<(), Failure> {
+    let program = Program { name: "sigsum witness", version: env!("CARGO_PKG_VERSION") };
+    runner::run(program, |service| async move {
+        let handle = sigsum_witness::start(config, vec![key], service).await.map_err(failed)?;
+        crate::say(&format!("listening on {}", handle.url()));
+        handle.wait().await;
+        Ok(())
+    })
+    .map_err(|e: runner::RunError<Failure>| match e {
+        runner::RunError::Role(failure) => failure,
+        other => failed(other),
+    })
+}

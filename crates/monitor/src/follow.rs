@@ -1,0 +1,306 @@
+//! Runs the monitor: one task a log, each polling, verifying, reporting and saving on its own.
+
+use crate::engine::{self, HeadStep, LogView, Pending};
+use crate::fetch::Fetcher;
+use crate::report::{Alert, Event, Report};
+use crate::state::{StateDir, StateError};
+use crate::watch::WatchList;
+use sigsum_api::{ApiError, LogApi};
+use sigsum_core::policy::Policy;
+use sigsum_core::wire::log::GetConsistencyProof;
+use sigsum_core::{
+    CosignedTreeHead, Hash, KeyHash, LeafIndex, PublicKey, SignedTreeHead, TreeSize,
+};
+use sigsum_service::runner::Context as ServiceContext;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::task::JoinSet;
+
+/// Leaves are proven, reported and saved at least this often while the monitor catches up: a
+/// consistency proof a 64 Ki leaves is one request in 128 batches.
+const LEAVES_PER_PROOF: u64 = 1 << 16;
+/// On a slow link they are proven at least this often, so that a restart loses little.
+const PROVE_AFTER: Duration = Duration::from_secs(30);
+/// Attempts at a batch of leaves, each with half the size of the one before, until the log counts
+/// as not responding: 512 leaves come down to 16.
+const ATTEMPTS: u32 = 6;
+
+/// What to monitor and how.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// Logs that are followed must be in the policy; its quorum is checked.
+    pub policy: Policy,
+    /// Keys to report.
+    pub watch: WatchList,
+    /// Time between two looks at a log's head.
+    pub interval: Duration,
+    /// Where to remember; without it the monitor starts at leaf 0.
+    pub state_dir: Option<PathBuf>,
+    /// A head whose newest quorum of cosignatures is older raises an alert.
+    pub max_cosignature_age: Duration,
+}
+
+/// A log and the way to it.
+#[derive(Clone)]
+pub struct MonitoredLog {
+    /// The log's key.
+    pub key: PublicKey,
+    /// How to talk to it.
+    pub api: Arc<dyn LogApi>,
+}
+
+/// What the monitor runs in.
+#[derive(Clone)]
+pub struct Context {
+    /// Clock and shutdown.
+    pub service: ServiceContext,
+    /// Where events go.
+    pub report: Arc<dyn Report>,
+}
+
+/// Why the monitor did not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// Configuration: there is nothing to follow.
+    #[error("no log with a URL in the policy")]
+    NoLogs,
+    /// The state directory is unusable.
+    #[error(transparent)]
+    State(#[from] StateError),
+}
+
+/// A running monitor.
+#[derive(Debug)]
+pub struct Handle {
+    tasks: JoinSet<()>,
+}
+
+impl Handle {
+    /// Waits until the monitor has stopped, after its shutdown was triggered.
+    pub async fn wait(mut self) {
+        while self.tasks.join_next().await.is_some() {}
+    }
+}
+
+/// Starts one task a log.
+///
+/// # Errors
+/// [`StartError`].
+pub fn start(
+    config: Config,
+    logs: Vec<MonitoredLog>,
+    context: Context,
+) -> Result<Handle, StartError> {
+    if logs.is_empty() {
+        return Err(StartError::NoLogs);
+    }
+    let state = match &config.state_dir {
+        Some(path) => Some(Arc::new(StateDir::open(path, &config.watch)?)),
+        None => None,
+    };
+    let config = Arc::new(config);
+    let mut tasks = JoinSet::new();
+    for log in logs {
+        let id = log.key.key_hash();
+        let view = match &state {
+            Some(state) => state.load(&id)?.unwrap_or_default(),
+            None => LogView::new(),
+        };
+        let follower = Follower {
+            config: Arc::clone(&config),
+            context: context.clone(),
+            state: state.clone(),
+            fetcher: Fetcher::new(Arc::clone(&log.api)),
+            log,
+            id,
+            view,
+            alert: None,
+        };
+        tasks.spawn(follower.run());
+    }
+    Ok(Handle { tasks })
+}
+
+/// Follows one log.
+struct Follower {
+    config: Arc<Config>,
+    context: Context,
+    state: Option<Arc<StateDir>>,
+    fetcher: Fetcher,
+    log: MonitoredLog,
+    id: KeyHash,
+    view: LogView,
+    /// The alert that was reported last and is not over.
+    alert: Option<Alert>,
+}
+
+impl Follower {
+    async fn run(mut self) {
+        let shutdown = self.context.service.shutdown.clone();
+        let interval = self.config.interval;
+        loop {
+            let poll = async {
+                let outcome = self.poll().await;
+                self.tell_outcome(outcome);
+                tokio::time::sleep(interval).await;
+            };
+            tokio::select! {
+                () = shutdown.triggered() => return,
+                () = poll => {}
+            }
+        }
+    }
+
+    /// Reports an alert once, and its end.
+    fn tell_outcome(&mut self, outcome: Result<(), Alert>) {
+        let log = self.id;
+        match outcome {
+            Ok(()) if self.alert.is_some() => {
+                self.alert = None;
+                self.tell_or_warn(&Event::Recovered { log });
+            }
+            Ok(()) => {}
+            Err(alert) => {
+                let known = self.alert.as_ref().is_some_and(|a| same_trouble(a, &alert));
+                self.alert = Some(alert.clone());
+                if !known {
+                    self.tell_or_warn(&Event::Alert { log, alert });
+                }
+            }
+        }
+    }
+
+    fn tell_or_warn(&self, event: &Event) {
+        if let Err(error) = self.context.report.report(event) {
+            tracing::error!(log = %self.id, %error, "reporting failed: {event}");
+        }
+    }
+
+    /// Looks at the head once and reads all leaves up to it.
+    async fn poll(&mut self) -> Result<(), Alert> {
+        let served = self.log.api.get_tree_head().await.map_err(not_responding)?;
+        self.take_head(&served.signed).await?;
+        let cosigned = self.check_cosignatures(&served);
+        self.read_leaves().await?;
+        cosigned
+    }
+
+    async fn take_head(&mut self, served: &SignedTreeHead) -> Result<(), Alert> {
+        let from = match engine::inspect_head(&self.view, &self.log.key, served)? {
+            HeadStep::Unchanged => return Ok(()),
+            HeadStep::Grown { from } => from,
+        };
+        let path = match from {
+            None => Vec::new(),
+            Some(old) => self.consistency(old.size, served.tree_head.size).await?,
+        };
+        engine::accept_head(&mut self.view, served, &path)?;
+        self.report(&Event::NewTree { log: self.id, size: served.tree_head.size })?;
+        self.save()
+    }
+
+    /// The log's consistency proof between two sizes, unchecked.
+    async fn consistency(
+        &self,
+        old_size: TreeSize,
+        new_size: TreeSize,
+    ) -> Result<Vec<Hash>, Alert> {
+        let request = GetConsistencyProof { old_size, new_size };
+        let proof = self.log.api.get_consistency_proof(request).await.map_err(not_responding)?;
+        Ok(proof.path)
+    }
+
+    fn check_cosignatures(&self, served: &CosignedTreeHead) -> Result<(), Alert> {
+        let now_s = self.context.service.clock.now_s();
+        let max_age_s = self.config.max_cosignature_age.as_secs();
+        engine::check_cosignatures(&self.config.policy, &self.log.key, served, now_s, max_age_s)
+    }
+
+    async fn read_leaves(&mut self) -> Result<(), Alert> {
+        while self.view.leaves_behind() > 0 {
+            self.fetcher.seek(self.view.next_leaf(), self.view.head_size().0);
+            let mut pending = Pending::new(&self.view);
+            let outcome = self.gather(&mut pending).await;
+            if pending.range.size() > self.view.range.size() {
+                self.prove(pending).await?;
+            }
+            outcome?;
+        }
+        Ok(())
+    }
+
+    /// Reads leaves until there are enough for a proof.
+    async fn gather(&mut self, pending: &mut Pending) -> Result<(), Alert> {
+        let started = tokio::time::Instant::now();
+        let proven = self.view.range.size().0;
+        let mut failures = 0;
+        while !pending.reaches(&self.view) {
+            match self.fetcher.next().await {
+                Ok(leaves) => {
+                    failures = 0;
+                    pending.add(&leaves, &self.config.watch);
+                }
+                Err(error) => {
+                    failures += 1;
+                    if failures >= ATTEMPTS {
+                        return Err(not_responding(error));
+                    }
+                    tracing::debug!(log = %self.id, %error, "reading leaves failed, trying fewer");
+                }
+            }
+            let enough = pending.range.size().0.saturating_sub(proven) >= LEAVES_PER_PROOF;
+            if enough || started.elapsed() >= PROVE_AFTER {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// Proves what was read, reports it, and only then saves.
+    async fn prove(&mut self, pending: Pending) -> Result<(), Alert> {
+        let path = if pending.reaches(&self.view) {
+            Vec::new()
+        } else {
+            self.consistency(pending.range.size(), self.view.head_size()).await?
+        };
+        let before = self.view.clone();
+        pending.prove(&mut self.view, &path)?;
+        let total_processed = LeafIndex(self.view.range.size().0);
+        let matches = pending.matches;
+        let told = self.report(&Event::NewLeaves { log: self.id, matches, total_processed });
+        if told.is_err() {
+            self.view = before;
+        }
+        told?;
+        for index in pending.forged {
+            let alert = Alert::ForgedLeaf { index };
+            self.report(&Event::Alert { log: self.id, alert })?;
+        }
+        self.save()
+    }
+
+    fn report(&self, event: &Event) -> Result<(), Alert> {
+        let failed = |e: std::io::Error| Alert::Local(format!("reporting failed: {e}"));
+        self.context.report.report(event).map_err(failed)
+    }
+
+    fn save(&self) -> Result<(), Alert> {
+        let Some(state) = &self.state else { return Ok(()) };
+        state.save(&self.id, &self.view).map_err(|e| Alert::Local(e.to_string()))
+    }
+}
+
+/// Whether two alerts tell of the same trouble, so that it is reported once.
+fn same_trouble(a: &Alert, b: &Alert) -> bool {
+    match (a, b) {
+        (Alert::NotResponding(_), Alert::NotResponding(_))
+        | (Alert::NoQuorum(_), Alert::NoQuorum(_))
+        | (Alert::Stale { .. }, Alert::Stale { .. }) => true,
+        _ => a == b,
+    }
+}
+
+fn not_responding(error: ApiError) -> Alert {
+    Alert::NotResponding(error.to_string())
+}
