@@ -40,7 +40,7 @@ pub use agent::{
 pub use generate::{Existing, write_key_pair};
 pub use load::{
     KeyFileError, LoadedSigner, MAX_KEY_FILE_BYTES, SignerSource, load_service_signer, load_signer,
-    read_key_list, read_private_key, read_public_key,
+    os_text, read_key_list, read_private_key, read_public_key,
 };
 pub use private::{PrivateKeyError, parse_private_key, write_private_key};
 pub use public::{

@@ -82,7 +82,7 @@ pub enum KeyFileError {
 }
 
 /// The operating system's reason as the Go tools print it: lowercase and without its number.
-pub(crate) fn os_text(error: &std::io::Error) -> String {
+pub fn os_text(error: &std::io::Error) -> String {
     let text = error.to_string();
     let text = text.split(" (os error ").next().unwrap_or_default();
     let mut chars = text.chars();

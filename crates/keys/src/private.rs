@@ -100,7 +100,7 @@ fn parse_blob(blob: &[u8]) -> Result<Ed25519Signer, PrivateKeyError> {
     let public_blob = reader.string().ok_or(PrivateKeyError::Malformed("public key"))?;
     parse_public_key_blob(public_blob)?;
     let private = reader.string().ok_or(PrivateKeyError::Malformed("length"))?;
-    if !reader.rest().is_empty() || private.len() % BLOCK_BYTES != 0 {
+    if !reader.rest().is_empty() || !private.len().is_multiple_of(BLOCK_BYTES) {
         return Err(PrivateKeyError::Malformed("length"));
     }
     parse_private_part(private, public_blob)

@@ -1,6 +1,11 @@
 //! Keys and the agent client against OpenSSH's own `ssh-keygen`, `ssh-add` and `ssh-agent`.
 //!
 //! Without OpenSSH these tests say that they skipped; with `CI` set that is a failure.
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stderr,
+    reason = "a test that goes wrong may panic, and one that is skipped says so"
+)]
 
 use sigsum_keys::{
     AgentClient, AgentError, AgentSigner, Ed25519Signer, Existing, KeyFileError, PrivateKeyError,
