@@ -8,6 +8,9 @@ use crate::bytes::{BytesError, printable};
 use alloc::string::String;
 use core::fmt::Write as _;
 
+#[cfg(test)]
+mod tests;
+
 /// Integers above this are refused (`log.md` section 2.2.1).
 pub const MAX_INTEGER: u64 = i64::MAX as u64;
 
@@ -157,10 +160,7 @@ impl<'a> Reader<'a> {
     ///
     /// # Errors
     /// As [`Self::value`], or [`Problem::WordCount`].
-    pub fn words<const N: usize>(
-        &mut self,
-        key: &'static str,
-    ) -> Result<[&'a str; N], AsciiError> {
+    pub fn words<const N: usize>(&mut self, key: &'static str) -> Result<[&'a str; N], AsciiError> {
         let value = self.value(key)?;
         let mut out = [""; N];
         let mut words = value.split(' ');

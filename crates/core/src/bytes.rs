@@ -5,6 +5,9 @@
 use alloc::string::{String, ToString};
 use core::fmt;
 
+#[cfg(test)]
+mod tests;
+
 /// Why a hex or base64 value was refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum BytesError {

@@ -7,6 +7,9 @@
 use crate::bytes::{PublicKey, Signature};
 use sha2::Digest as _;
 
+#[cfg(test)]
+mod tests;
+
 /// SHA-256 of one slice.
 pub fn sha256(data: &[u8]) -> [u8; 32] {
     sha2::Sha256::digest(data).into()
@@ -54,5 +57,26 @@ impl PublicKey {
     #[must_use]
     pub fn verify(&self, message: &[u8], signature: &Signature) -> bool {
         VerifyingKey::new(self).is_some_and(|key| key.verify(message, signature))
+    }
+}
+
+/// Computes the [`Message`](crate::Message) of data that comes in pieces.
+#[derive(Debug, Clone, Default)]
+pub struct MessageHasher(sha2::Sha256);
+
+impl MessageHasher {
+    /// Nothing hashed yet.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Takes the next piece.
+    pub fn update(&mut self, piece: &[u8]) {
+        self.0.update(piece);
+    }
+
+    /// The message: SHA-256 of all pieces.
+    pub fn finish(self) -> crate::Message {
+        crate::Message::new(self.0.finalize().into())
     }
 }

@@ -4,6 +4,9 @@ use crate::ascii::{AsciiError, Reader, Writer};
 use crate::bytes::{BytesError, Checksum, Hash, KeyHash, PublicKey, Signature};
 use alloc::vec::Vec;
 
+#[cfg(test)]
+mod tests;
+
 /// Namespace of leaf signatures, with the NUL that separates it from the checksum.
 const LEAF_NAMESPACE: &[u8] = b"sigsum.org/v1/tree-leaf\0";
 

@@ -3,6 +3,9 @@
 use crate::bytes::{PublicKey, Signature};
 use alloc::{borrow::ToOwned, format, string::String, vec::Vec};
 
+#[cfg(test)]
+mod tests;
+
 /// Name of the HTTP header that carries a token.
 pub const TOKEN_HEADER: &str = "Sigsum-Token";
 /// DNS label in front of the domain that holds the key's TXT records.
@@ -18,7 +21,8 @@ pub enum TokenError {
     /// Not `DOMAIN HEX` with exactly one space.
     #[error("expected a domain and a signature separated by one space")]
     Form,
-    /// The domain is empty or longer than DNS allows.
+    /// The domain is empty, longer than DNS allows, or has bytes that are not printable ASCII
+    /// (names in other scripts are sent as A-labels).
     #[error("invalid domain")]
     Domain,
     /// Not 128 hex digits.
@@ -50,7 +54,8 @@ impl SubmitToken {
         if signature.contains(' ') {
             return Err(TokenError::Form);
         }
-        if domain.is_empty() || domain.len() > MAX_DOMAIN_BYTES {
+        let printable = domain.bytes().all(|b| b.is_ascii_graphic());
+        if domain.is_empty() || domain.len() > MAX_DOMAIN_BYTES || !printable {
             return Err(TokenError::Domain);
         }
         Ok(Self { domain: domain.to_owned(), signature: Signature::from_hex(signature)? })

@@ -5,6 +5,9 @@ use crate::bytes::{Hash, KeyHash, PublicKey, Signature};
 use alloc::{format, string::String, vec::Vec};
 use core::fmt;
 
+#[cfg(test)]
+mod tests;
+
 /// Number of leaves of a tree; at most 2^63-1 (`log.md` section 2.2.1).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct TreeSize(pub u64);
@@ -84,7 +87,8 @@ impl SignedTreeHead {
     pub fn read(reader: &mut Reader<'_>) -> Result<Self, AsciiError> {
         let size = TreeSize(reader.integer("size")?);
         let root_hash = reader.hex("root_hash").and_then(|h| reader.bytes(h, Hash::from_hex))?;
-        let signature = reader.hex("signature").and_then(|h| reader.bytes(h, Signature::from_hex))?;
+        let signature =
+            reader.hex("signature").and_then(|h| reader.bytes(h, Signature::from_hex))?;
         Ok(Self { tree_head: TreeHead { size, root_hash }, signature })
     }
 
@@ -134,7 +138,7 @@ pub struct CosignedTreeHead {
 
 impl CosignedTreeHead {
     /// Upper bound on cosignatures that are read. The specifications ask for at least 16
-    /// (`signed-note`) and 32 witnesses a policy; a line is 229 bytes at most, so 256 lines stay
+    /// (`signed-note`) and 32 witnesses a policy; a line is 226 bytes at most, so 256 lines stay
     /// below 64 KiB.
     pub const MAX_COSIGNATURES: usize = 256;
 
@@ -185,11 +189,10 @@ impl CosignedTreeHead {
     pub fn write(&self, writer: &mut Writer) {
         self.signed.write(writer);
         for c in &self.cosignatures {
-            writer.words("cosignature", &[
-                &c.key_hash.to_hex(),
-                &format!("{}", c.timestamp_s),
-                &c.signature.to_hex(),
-            ]);
+            writer.words(
+                "cosignature",
+                &[&c.key_hash.to_hex(), &format!("{}", c.timestamp_s), &c.signature.to_hex()],
+            );
         }
     }
 }
