@@ -1,1 +1,19 @@
-//! placeholder
+//! The Sigsum log server: takes signed checksums, puts them into an append-only Merkle tree, has
+//! its tree heads cosigned, and proves what it says.
+//!
+//! # In scope
+//! One node: the five endpoints of `log.md`, `checkpoint` and tiles of C2SP `tlog-tiles`, the
+//! gathering of cosignatures by C2SP `tlog-witness`, log-go's sth file and configuration file.
+//!
+//! # Out of scope
+//! Replication, rate limits and the check of submit tokens against DNS; arguments (`sigsum-cli`);
+//! the file formats of the data directory (`sigsum-store`).
+//!
+//! # The parts
+//! A leaf: [`api`](LogApi) checks it with [`engine::admission`], the [`sequencer`] thread commits
+//! it. A head: [`engine::head`] decides when to sign, whom to ask and when to publish, the
+//! publisher task does it. What is served is exchanged in one place that readers take without a
+//! lock.
+
+pub mod config;
+pub mod engine;

@@ -1,0 +1,172 @@
+//! The log as an implementation of [`LogApi`]: what the HTTP endpoints serve, and what a caller in
+//! the same process may use without them.
+
+use crate::engine::admission;
+use crate::engine::intake::HashedLeaf;
+use crate::engine::keys::{DEFAULT_KEYS, KeyCache};
+use crate::engine::reads;
+use crate::sequencer::{CommitError, Sequencer};
+use crate::served::Served;
+use async_trait::async_trait;
+use sigsum_api::{AddLeafStatus, ApiError, LogApi};
+use sigsum_core::merkle::SizePair;
+use sigsum_core::merkle::tile::Tile;
+use sigsum_core::token::SubmitToken;
+use sigsum_core::wire::log::{
+    AddLeafRequest, ConsistencyProof, GetConsistencyProof, GetInclusionProof, GetLeaves,
+    InclusionProof,
+};
+use sigsum_core::{CosignedTreeHead, Leaf, TreeSize};
+use sigsum_store::{LogStore, StoreError};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// When to come back after an overload, a full disk, or an index that is being built.
+const RETRY_AFTER_S: u64 = 1;
+/// When to come back to a log that needs its operator.
+const RETRY_AFTER_REPAIR_S: u64 = 60;
+
+/// The log's protocol over its store.
+#[derive(Clone)]
+pub(crate) struct LogService {
+    store: Arc<dyn LogStore>,
+    sequencer: Sequencer,
+    served: Arc<Served>,
+    keys: Arc<KeyCache>,
+    max_range: u64,
+    commit_timeout: Duration,
+}
+
+impl LogService {
+    pub(crate) fn new(
+        store: Arc<dyn LogStore>,
+        sequencer: Sequencer,
+        served: Arc<Served>,
+        max_range: u64,
+        commit_timeout: Duration,
+    ) -> Self {
+        let keys = Arc::new(KeyCache::new(DEFAULT_KEYS));
+        Self { store, sequencer, served, keys, max_range, commit_timeout }
+    }
+
+    /// The head that is served.
+    pub(crate) fn served(&self) -> &Served {
+        &self.served
+    }
+
+    /// Leaves for a follower, from the whole committed tree; `None` at its end.
+    pub(crate) fn follower_leaves(&self, request: GetLeaves) -> Result<Option<Vec<Leaf>>, ApiError> {
+        let size = self.store.committed_size();
+        let end = reads::follower_leaves_end(&request, size, self.max_range)?;
+        let leaves = end.map(|end| self.store.leaves(request.start, end));
+        leaves.transpose().map_err(read_error)
+    }
+
+    /// A tile or entry bundle of the published tree; `None` where that has no such tile.
+    pub(crate) fn tile(&self, tile: &Tile) -> Result<Option<Vec<u8>>, ApiError> {
+        if !is_published(tile, self.served.size()) {
+            return Ok(None);
+        }
+        self.store.tile(tile).map_err(read_error)
+    }
+
+    async fn commit(&self, leaf: HashedLeaf) -> Result<AddLeafStatus, ApiError> {
+        // The answer for a leaf that is known costs neither a place in the queue nor a sync.
+        if self.store.contains(&leaf.hash).map_err(write_error)? {
+            return Ok(AddLeafStatus::Committed);
+        }
+        let commit = tokio::time::timeout(self.commit_timeout, self.sequencer.commit(leaf));
+        match commit.await {
+            Ok(Ok(())) => Ok(AddLeafStatus::Committed),
+            Ok(Err(CommitError::Store(error))) => Err(store_failure(&error)),
+            Ok(Err(error)) => Err(unavailable(RETRY_AFTER_S, error.to_string())),
+            // Queued, but not durable: what 202 is for.
+            Err(_) => Ok(AddLeafStatus::Accepted),
+        }
+    }
+}
+
+/// Whether a tree of this size has the tile, in this width or a larger one.
+fn is_published(tile: &Tile, size: TreeSize) -> bool {
+    let there = Tile::within(tile.level(), tile.index(), size);
+    there.is_some_and(|there| tile.width() <= there.width())
+}
+
+fn unavailable(after_s: u64, detail: String) -> ApiError {
+    ApiError::Unavailable { retry_after_s: Some(after_s), detail }
+}
+
+fn write_error(error: StoreError) -> ApiError {
+    store_failure(&error)
+}
+
+/// A write that failed. The submitter may go to another log, or come back.
+fn store_failure(error: &StoreError) -> ApiError {
+    if error.is_retryable() {
+        return unavailable(RETRY_AFTER_S, error.to_string());
+    }
+    match error {
+        StoreError::Broken | StoreError::File(_) => {
+            unavailable(RETRY_AFTER_REPAIR_S, error.to_string())
+        }
+        _ => ApiError::Internal(error.to_string()),
+    }
+}
+
+/// A read of what the request's checks found to be there.
+fn read_error(error: StoreError) -> ApiError {
+    match error {
+        StoreError::IndexBuilding => unavailable(RETRY_AFTER_S, error.to_string()),
+        error => ApiError::Internal(error.to_string()),
+    }
+}
+
+#[async_trait]
+impl LogApi for LogService {
+    async fn add_leaf(
+        &self,
+        request: &AddLeafRequest,
+        _token: Option<&SubmitToken>,
+    ) -> Result<AddLeafStatus, ApiError> {
+        let leaf = admission::check(request, &self.keys)?;
+        self.commit(leaf).await
+    }
+
+    async fn get_tree_head(&self) -> Result<CosignedTreeHead, ApiError> {
+        let head = self.served.head().ok_or_else(no_head)?;
+        Ok(head.cosigned.clone())
+    }
+
+    async fn get_inclusion_proof(
+        &self,
+        request: GetInclusionProof,
+    ) -> Result<InclusionProof, ApiError> {
+        reads::check_inclusion(&request, self.served.size())?;
+        let index = self.store.index_of(&request.leaf_hash).map_err(read_error)?;
+        let leaf_index = index
+            .filter(|index| index.0 < request.size.0)
+            .ok_or_else(|| ApiError::NotFound("Not Found".into()))?;
+        let path = self.store.inclusion_proof(leaf_index, request.size).map_err(read_error)?;
+        Ok(InclusionProof { leaf_index, path })
+    }
+
+    async fn get_consistency_proof(
+        &self,
+        request: GetConsistencyProof,
+    ) -> Result<ConsistencyProof, ApiError> {
+        reads::check_consistency(&request, self.served.size())?;
+        let sizes = SizePair { old: request.old_size, new: request.new_size };
+        let path = self.store.consistency_proof(sizes).map_err(read_error)?;
+        Ok(ConsistencyProof { path })
+    }
+
+    async fn get_leaves(&self, request: GetLeaves) -> Result<Vec<Leaf>, ApiError> {
+        let end = reads::leaves_end(&request, self.served.size(), self.max_range)?;
+        self.store.leaves(request.start, end).map_err(read_error)
+    }
+}
+
+/// The answer before the first head has its quorum.
+pub(crate) fn no_head() -> ApiError {
+    unavailable(RETRY_AFTER_S, "no tree head has a quorum of cosignatures yet".into())
+}

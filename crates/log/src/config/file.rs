@@ -1,0 +1,233 @@
+//! log-go's `config.toml`, with the keys that are ours alone.
+//!
+//! Every field is optional, so that flags can be laid over the file before
+//! [`FileConfig::into_settings`] fills in defaults. Keys of parts that do not exist here (Trillian)
+//! are read and ignored; keys whose being ignored would surprise an operator (a rate limit, a
+//! secondary) are refused.
+
+use super::{Config, GoDuration, LARGEST_MAX_RANGE, Storage};
+use serde::Deserialize;
+use serde::de::IgnoredAny;
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+/// Where the tree lives, unless configured.
+pub const DEFAULT_DATA_DIR: &str = "/var/lib/sigsum-log/data";
+/// log-go's default sth file.
+pub const DEFAULT_STH_FILE: &str = "/var/lib/sigsum-log/sth";
+/// log-go's default endpoints.
+pub const DEFAULT_EXTERNAL: &str = "localhost:6965";
+/// As above, the internal one.
+pub const DEFAULT_INTERNAL: &str = "localhost:6967";
+
+/// Why a configuration was refused; always the operator's to mend.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum FileConfigError {
+    /// Not TOML, or a value of another type.
+    #[error("{0}")]
+    Toml(String),
+    /// Keys that neither log-go nor this program has.
+    #[error("unknown keywords: [{}]", .0.join(" "))]
+    UnknownKeywords(Vec<String>),
+    /// No storage of that name.
+    #[error("unknown backend {0:?}, must be \"trillian\" (default) or \"ephemeral\"")]
+    UnknownBackend(String),
+    /// A feature of log-go that this version does not have.
+    #[error("{key} is set, but this version does not support it; remove it to run without")]
+    NotSupported {
+        /// The key, or flag.
+        key: &'static str,
+    },
+    /// A number outside of its range.
+    #[error("{key} must be from {min} to {max}")]
+    OutOfRange {
+        /// The key, or flag.
+        key: &'static str,
+        /// Smallest value.
+        min: u64,
+        /// Largest value.
+        max: u64,
+    },
+}
+
+/// `[primary]`.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct PrimaryTable {
+    /// Trust policy whose witnesses are asked and whose quorum gates publication.
+    pub policy_file: Option<PathBuf>,
+    /// Not supported yet.
+    pub rate_limit_file: Option<PathBuf>,
+    /// Of no effect without a rate limit.
+    pub allow_test_domain: Option<bool>,
+    /// Not supported yet.
+    pub secondary_url: Option<String>,
+    /// Not supported yet.
+    pub secondary_pubkey_file: Option<PathBuf>,
+    /// The last signed head, for scripts that read it there.
+    pub sth_file: Option<PathBuf>,
+    /// Leaves in one get-leaves response.
+    pub max_range: Option<u64>,
+    /// Ours: shortest time between two heads.
+    pub min_interval: Option<GoDuration>,
+    /// Ours: publish heads without a quorum, as log-go does.
+    pub publish_without_quorum: Option<bool>,
+    /// What is left.
+    #[serde(flatten)]
+    pub unknown: BTreeMap<String, IgnoredAny>,
+}
+
+/// `[secondary]`; read so that a file may serve both servers.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct SecondaryTable {
+    /// The primary to follow.
+    pub primary_url: Option<String>,
+    /// What is left.
+    #[serde(flatten)]
+    pub unknown: BTreeMap<String, IgnoredAny>,
+}
+
+/// The whole file.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct FileConfig {
+    /// Path in front of the public endpoints' names.
+    pub url_prefix: Option<String>,
+    /// Limit of one request to a witness.
+    pub timeout: Option<GoDuration>,
+    /// Time between two refreshes of an idle log.
+    pub interval: Option<GoDuration>,
+    /// Where the log of the program goes.
+    pub log_file: Option<PathBuf>,
+    /// `debug`, `info`, `warning`, `error` or `fatal`.
+    pub log_level: Option<String>,
+    /// Where the public endpoint listens.
+    pub external_endpoint: Option<String>,
+    /// Where the internal endpoint listens.
+    pub internal_endpoint: Option<String>,
+    /// Ignored: there is no Trillian.
+    pub trillian_rpc_server: Option<String>,
+    /// `trillian` stands for the data directory, `ephemeral` for memory.
+    pub backend: Option<String>,
+    /// Ignored, as above.
+    pub trillian_tree_id_file: Option<PathBuf>,
+    /// The log's key, or the public key of one that an ssh-agent holds.
+    pub key_file: Option<PathBuf>,
+    /// Ours: the data directory.
+    pub data_dir: Option<PathBuf>,
+    /// `[primary]`.
+    #[serde(default)]
+    pub primary: PrimaryTable,
+    /// `[secondary]`.
+    #[serde(default)]
+    pub secondary: SecondaryTable,
+    /// What is left.
+    #[serde(flatten)]
+    pub unknown: BTreeMap<String, IgnoredAny>,
+}
+
+/// What a primary is started from.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// For [`crate::start`].
+    pub config: Config,
+    /// The log's key.
+    pub key_file: Option<PathBuf>,
+    /// The trust policy; `None` for no witnesses and no quorum.
+    pub policy_file: Option<PathBuf>,
+    /// Where the log of the program goes; `None` for standard error.
+    pub log_file: Option<PathBuf>,
+    /// How much goes there.
+    pub log_level: Option<String>,
+}
+
+impl FileConfig {
+    /// Reads a configuration file.
+    ///
+    /// # Errors
+    /// [`FileConfigError::Toml`], [`FileConfigError::UnknownKeywords`].
+    pub fn parse(text: &str) -> Result<Self, FileConfigError> {
+        let file: Self = toml::from_str(text).map_err(|e| FileConfigError::Toml(e.to_string()))?;
+        let primary = file.primary.unknown.keys().map(|key| format!("primary.{key}"));
+        let secondary = file.secondary.unknown.keys().map(|key| format!("secondary.{key}"));
+        let unknown: Vec<_> =
+            file.unknown.keys().cloned().chain(primary).chain(secondary).collect();
+        if unknown.is_empty() { Ok(file) } else { Err(FileConfigError::UnknownKeywords(unknown)) }
+    }
+
+    /// Fills in log-go's defaults and checks what is set.
+    ///
+    /// # Errors
+    /// [`FileConfigError`].
+    pub fn into_settings(self) -> Result<Settings, FileConfigError> {
+        self.refuse_unsupported()?;
+        let is_default_dir = self.data_dir.is_none();
+        let data_dir = self.data_dir.unwrap_or_else(|| DEFAULT_DATA_DIR.into());
+        let storage = match self.backend.as_deref() {
+            None | Some("" | "trillian") => Storage::DataDir(data_dir),
+            Some("ephemeral") => Storage::Ephemeral,
+            Some(other) => return Err(FileConfigError::UnknownBackend(other.to_owned())),
+        };
+        let mut config = Config::new(storage);
+        config.external = self.external_endpoint.unwrap_or_else(|| DEFAULT_EXTERNAL.into());
+        config.internal = Some(self.internal_endpoint.unwrap_or_else(|| DEFAULT_INTERNAL.into()));
+        config.url_prefix = self.url_prefix.unwrap_or_default();
+        config.interval = self.interval.map_or(config.interval, |d| d.0);
+        config.timeout = self.timeout.map_or(config.timeout, |d| d.0);
+        config.min_interval = self.primary.min_interval.map_or(config.min_interval, |d| d.0);
+        config.max_range = self.primary.max_range.unwrap_or(config.max_range);
+        config.publish_without_quorum = self.primary.publish_without_quorum.unwrap_or(false);
+        // log-go's default place goes with its default directory, not with one of the operator's.
+        let default_sth = is_default_dir.then(|| DEFAULT_STH_FILE.into());
+        config.sth_file = self.primary.sth_file.or(default_sth);
+        config.check()?;
+        Ok(Settings {
+            config,
+            key_file: self.key_file,
+            policy_file: self.primary.policy_file,
+            log_file: self.log_file,
+            log_level: self.log_level,
+        })
+    }
+
+    fn refuse_unsupported(&self) -> Result<(), FileConfigError> {
+        let primary = &self.primary;
+        let set = |path: &Option<PathBuf>| path.as_ref().is_some_and(|p| !p.as_os_str().is_empty());
+        let url = primary.secondary_url.as_ref().is_some_and(|url| !url.is_empty());
+        for (is_set, key) in [
+            (set(&primary.rate_limit_file), "rate-limit-file"),
+            (url, "secondary-url"),
+            (set(&primary.secondary_pubkey_file), "secondary-pubkey-file"),
+        ] {
+            if is_set {
+                return Err(FileConfigError::NotSupported { key });
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Config {
+    /// Checks that numbers and times make sense.
+    ///
+    /// # Errors
+    /// [`FileConfigError::OutOfRange`].
+    pub fn check(&self) -> Result<(), FileConfigError> {
+        let out_of_range = |key, min, max| Err(FileConfigError::OutOfRange { key, min, max });
+        if self.max_range == 0 || self.max_range > LARGEST_MAX_RANGE {
+            return out_of_range("max-range", 1, LARGEST_MAX_RANGE);
+        }
+        if self.interval.is_zero() {
+            return out_of_range("interval (nanoseconds)", 1, i64::MAX.unsigned_abs());
+        }
+        if self.timeout.is_zero() {
+            return out_of_range("timeout (nanoseconds)", 1, i64::MAX.unsigned_abs());
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+#[path = "file_tests.rs"]
+mod tests;

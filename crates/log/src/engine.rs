@@ -1,0 +1,11 @@
+//! The log's decisions, without files, sockets, threads or a runtime.
+//!
+//! Time is a `Duration` since the process started, taken from a clock that never goes back.
+
+pub mod admission;
+pub mod cosigned;
+pub mod head;
+pub mod intake;
+pub mod keys;
+pub mod peer;
+pub mod reads;

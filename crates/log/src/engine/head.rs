@@ -1,0 +1,391 @@
+//! The life of a head: when to sign, whom to ask, when to publish.
+//!
+//! A *round* starts with a new head, or with the refresh of an unchanged one. It is open until its
+//! head is published, every witness has answered or failed, or the interval is over; no new head
+//! is signed while it is open, so that witnesses that need longer than the pause between heads
+//! still cosign the same one. Cosignatures that come after that are added to whatever head they
+//! are for, as long as that head is published or could still be.
+
+use super::cosigned::{CosignedHead, Verified, WitnessId};
+use super::peer::{Asked, Condition, Peer};
+use sigsum_core::policy::{Policy, QuorumReport};
+use sigsum_core::{SignedTreeHead, TreeHead, TreeSize};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Signed heads that may still be published. More than one is kept so that a log whose witnesses
+/// need longer than a round still publishes; four rounds bound what is kept.
+const MAX_CANDIDATES: usize = 4;
+
+/// What the operator decides.
+#[derive(Debug, Clone, Copy)]
+pub struct Rules {
+    /// Time between two refreshes of an idle log, and the longest round.
+    pub interval: Duration,
+    /// Shortest time between the starts of two rounds.
+    pub min_interval: Duration,
+    /// Publish at the end of a round even without a quorum, as log-go does.
+    pub publish_without_quorum: bool,
+}
+
+/// What to do now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Due {
+    /// Say [`HeadEngine::signing`], integrate and sign, and report [`HeadEngine::head_signed`] or
+    /// [`HeadEngine::signing_failed`].
+    Sign,
+    /// Ask the witnesses again for the head that is signed: [`HeadEngine::refresh`].
+    Refresh,
+    /// Nothing before this time, unless a leaf or an answer comes.
+    At(Duration),
+}
+
+/// A request to send.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Request {
+    /// Whom to ask.
+    pub witness: WitnessId,
+    /// The head to cosign.
+    pub head: SignedTreeHead,
+    /// The size that the consistency proof starts from.
+    pub old_size: TreeSize,
+    /// Goes back with the answer.
+    pub round: u64,
+    /// Whether this follows a 409 to another request of the round.
+    pub retried: bool,
+}
+
+/// How a request ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Answer {
+    /// A cosignature that verified.
+    Cosigned(Verified),
+    /// 409 with the size that the witness has.
+    Conflict(TreeSize),
+    /// Anything else.
+    Failed,
+}
+
+/// What happened; the caller persists, serves, counts and logs it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Event {
+    /// This head is to be served from now on; durable first.
+    Publish {
+        /// The head with all cosignatures so far.
+        head: CosignedHead,
+        /// Whether it has the policy's quorum.
+        quorum: bool,
+        /// Whether another head was served before.
+        is_new: bool,
+    },
+    /// A round ended without a quorum of fresh cosignatures; the last good head stays. Once until
+    /// [`Event::QuorumMet`].
+    QuorumMissing {
+        /// Size of the head that was to be cosigned.
+        size: TreeSize,
+        /// The policy's reasons, in words.
+        report: String,
+    },
+    /// A head has a quorum again.
+    QuorumMet,
+    /// A round is over.
+    RoundEnded {
+        /// Whether a quorum cosigned in it.
+        quorum: bool,
+        /// Time since its start.
+        took: Duration,
+    },
+    /// A witness answers otherwise than before.
+    Witness {
+        /// Which.
+        witness: WitnessId,
+        /// How it answers now.
+        condition: Condition,
+    },
+}
+
+/// What was known before this process started.
+#[derive(Debug, Default)]
+pub struct Restored {
+    /// The head that was served last. Its cosignatures also tell which witnesses know its size;
+    /// what the others know, their first 409 tells.
+    pub published: Option<CosignedHead>,
+}
+
+#[derive(Debug)]
+struct Round {
+    id: u64,
+    started: Duration,
+    open: bool,
+}
+
+/// The state of head signing and publication.
+#[derive(Debug)]
+pub struct HeadEngine {
+    rules: Rules,
+    policy: Arc<Policy>,
+    peers: Vec<(WitnessId, Peer)>,
+    signed: Option<SignedTreeHead>,
+    published: Option<CosignedHead>,
+    candidates: Vec<CosignedHead>,
+    round: Round,
+    /// A head is being made.
+    signing: bool,
+    /// After a failed signature: not before this time.
+    sign_again: Duration,
+    sign_failures: u32,
+    quorum_missing: bool,
+    events: Vec<Event>,
+}
+
+impl HeadEngine {
+    /// A log that signed nothing in this process. `asked` are the witnesses that can be reached.
+    pub fn new(rules: Rules, policy: Arc<Policy>, asked: &[WitnessId], restored: Restored) -> Self {
+        let known = |id: &WitnessId| {
+            let cosigned = restored.published.as_ref().filter(|p| p.has(*id));
+            cosigned.map(|p| p.tree_head().size).unwrap_or_default()
+        };
+        let peers = asked.iter().map(|id| (*id, Peer::new(known(id)))).collect();
+        Self {
+            rules,
+            policy,
+            peers,
+            signed: None,
+            published: restored.published,
+            candidates: Vec::new(),
+            round: Round { id: 0, started: Duration::ZERO, open: false },
+            signing: false,
+            sign_again: Duration::ZERO,
+            sign_failures: 0,
+            quorum_missing: false,
+            events: Vec::new(),
+        }
+    }
+
+    /// The head that is served.
+    pub fn published(&self) -> Option<&CosignedHead> {
+        self.published.as_ref()
+    }
+
+    /// The head that was signed last in this process.
+    pub fn last_signed(&self) -> Option<&SignedTreeHead> {
+        self.signed.as_ref()
+    }
+
+    /// The witnesses that are asked, and how they answer.
+    pub fn peers(&self) -> &[(WitnessId, Peer)] {
+        &self.peers
+    }
+
+    /// Whether the last round ended without a quorum.
+    pub fn is_quorum_missing(&self) -> bool {
+        self.quorum_missing
+    }
+
+    /// What happened since the last call, in order.
+    pub fn take_events(&mut self) -> Vec<Event> {
+        std::mem::take(&mut self.events)
+    }
+
+    /// What to do, with this many leaves committed. Call [`Self::tick`] before.
+    pub fn due(&self, now: Duration, committed: TreeSize) -> Due {
+        if self.signing {
+            return Due::At(Duration::MAX);
+        }
+        let Some(signed) = &self.signed else {
+            return if now < self.sign_again { Due::At(self.sign_again) } else { Due::Sign };
+        };
+        let refresh_at = self.round.started.saturating_add(self.rules.interval);
+        if self.round.open {
+            return Due::At(refresh_at);
+        }
+        let earliest = self.round.started.saturating_add(self.rules.min_interval);
+        let grown = committed > signed.tree_head.size;
+        let sign_at = grown.then_some(earliest.max(self.sign_again));
+        match sign_at {
+            Some(at) if at <= now => Due::Sign,
+            _ if refresh_at <= now => Due::Refresh,
+            Some(at) => Due::At(at.min(refresh_at)),
+            None => Due::At(refresh_at),
+        }
+    }
+
+    /// When something is due next, a witness's retry included.
+    pub fn next_wake(&self, now: Duration, committed: TreeSize) -> Duration {
+        let due = match self.due(now, committed) {
+            Due::At(at) => at,
+            Due::Sign | Due::Refresh => now,
+        };
+        let retries = self.peers.iter().filter_map(|(_, peer)| peer.due(self.round.id));
+        retries.fold(due, Duration::min)
+    }
+
+    /// A head is being made; none is due until that has ended.
+    pub fn signing(&mut self) {
+        self.signing = true;
+    }
+
+    /// A head was signed and is durable: a round starts.
+    pub fn head_signed(&mut self, now: Duration, head: SignedTreeHead) {
+        self.signing = false;
+        self.sign_failures = 0;
+        self.sign_again = Duration::ZERO;
+        self.signed = Some(head);
+        if self.find_mut(&head.tree_head).is_none() {
+            if self.candidates.len() >= MAX_CANDIDATES {
+                self.candidates.remove(0);
+            }
+            self.candidates.push(CosignedHead::new(head));
+        }
+        self.start_round(now);
+    }
+
+    /// The signer or the disk failed: try again after a pause that doubles up to the interval.
+    pub fn signing_failed(&mut self, now: Duration) {
+        self.signing = false;
+        let pause = super::peer::FIRST_PAUSE.saturating_mul(1 << self.sign_failures.min(16));
+        self.sign_failures = self.sign_failures.saturating_add(1);
+        self.sign_again = now.saturating_add(pause.min(self.rules.interval));
+    }
+
+    /// A round starts with the head that is signed already.
+    pub fn refresh(&mut self, now: Duration) {
+        self.start_round(now);
+    }
+
+    fn start_round(&mut self, now: Duration) {
+        let id = self.round.id.saturating_add(1);
+        self.round = Round { id, started: now, open: true };
+        self.settle(now);
+    }
+
+    /// The requests to send now; each is counted as sent.
+    pub fn requests(&mut self, now: Duration) -> Vec<Request> {
+        let Some(head) = self.signed else { return Vec::new() };
+        let round = self.round.id;
+        let mut out = Vec::new();
+        for (witness, peer) in &mut self.peers {
+            if peer.due(round).is_some_and(|at| at <= now) {
+                peer.asked();
+                let old_size = peer.known_size.min(head.tree_head.size);
+                let retried = peer.was_resized(round);
+                out.push(Request { witness: *witness, head, old_size, round, retried });
+            }
+        }
+        out
+    }
+
+    /// A request ended.
+    pub fn answered(&mut self, now: Duration, request: &Request, answer: Answer) {
+        let largest = self.signed.map(|s| s.tree_head.size).unwrap_or_default();
+        let asked = Asked { now, round: request.round, longest_pause: self.rules.interval };
+        let found = self.peers.iter_mut().find(|(id, _)| *id == request.witness);
+        let Some((_, peer)) = found else { return };
+        let before = peer.condition;
+        match &answer {
+            Answer::Cosigned(_) => peer.cosigned(asked, request.head.tree_head.size),
+            Answer::Conflict(size) => {
+                peer.conflicted(asked, *size, largest);
+            }
+            Answer::Failed => peer.failed(asked),
+        }
+        if peer.condition != before {
+            let condition = peer.condition;
+            self.events.push(Event::Witness { witness: request.witness, condition });
+        }
+        if let Answer::Cosigned(verified) = answer {
+            self.add(&request.head.tree_head, verified);
+        }
+        self.settle(now);
+    }
+
+    /// Time has passed: a round may be over.
+    pub fn tick(&mut self, now: Duration) {
+        self.settle(now);
+    }
+
+    fn find_mut(&mut self, head: &TreeHead) -> Option<&mut CosignedHead> {
+        let known = self.published.iter_mut().chain(&mut self.candidates);
+        known.into_iter().find(|h| h.tree_head() == *head)
+    }
+
+    fn add(&mut self, head: &TreeHead, verified: Verified) {
+        let is_published = self.published.as_ref().is_some_and(|p| p.tree_head() == *head);
+        let changed = self.find_mut(head).is_some_and(|h| h.insert(verified));
+        if changed && is_published {
+            self.announce(false);
+        }
+    }
+
+    /// Whether this witness cosigned in answer to this round's request.
+    fn is_fresh(&self, at: usize) -> bool {
+        let round = self.round.id;
+        self.peers.iter().any(|(id, peer)| id.0 == at && peer.is_done(round))
+    }
+
+    /// Publishes what has a quorum and closes the round where nothing more can come of it.
+    fn settle(&mut self, now: Duration) {
+        if let Some(at) = self.candidates.iter().rposition(|c| c.has_quorum(&self.policy)) {
+            self.publish(at);
+        }
+        if !self.round.open {
+            return;
+        }
+        let fresh = self.policy.quorum().evaluate(&|at| self.is_fresh(at));
+        let round = self.round.id;
+        let is_pending = self.peers.iter().any(|(_, peer)| peer.is_pending(round));
+        let took = now.saturating_sub(self.round.started);
+        if fresh.is_satisfied() {
+            self.end_round(true, took);
+            self.quorum_met();
+        } else if took >= self.rules.interval || !is_pending {
+            self.end_round(false, took);
+            self.end_without_quorum(&fresh);
+        }
+    }
+
+    fn end_round(&mut self, quorum: bool, took: Duration) {
+        self.round.open = false;
+        self.events.push(Event::RoundEnded { quorum, took });
+    }
+
+    fn end_without_quorum(&mut self, fresh: &QuorumReport) {
+        let Some(signed) = self.signed else { return };
+        if !self.quorum_missing {
+            self.quorum_missing = true;
+            let size = signed.tree_head.size;
+            self.events.push(Event::QuorumMissing { size, report: fresh.to_string() });
+        }
+        let candidate = self.candidates.iter().position(|c| c.tree_head() == signed.tree_head);
+        if let (true, Some(at)) = (self.rules.publish_without_quorum, candidate) {
+            self.publish(at);
+        }
+    }
+
+    fn quorum_met(&mut self) {
+        if std::mem::take(&mut self.quorum_missing) {
+            self.events.push(Event::QuorumMet);
+        }
+    }
+
+    /// Publishes this candidate and forgets the ones before it.
+    fn publish(&mut self, candidate: usize) {
+        let mut taken: Vec<_> = self.candidates.drain(..=candidate).collect();
+        let Some(head) = taken.pop() else { return };
+        self.published = Some(head);
+        self.announce(true);
+    }
+
+    fn announce(&mut self, is_new: bool) {
+        let Some(head) = self.published.clone() else { return };
+        let quorum = head.has_quorum(&self.policy);
+        self.events.push(Event::Publish { head, quorum, is_new });
+        if quorum && is_new {
+            self.quorum_met();
+        }
+    }
+}
+
+#[cfg(test)]
+#[path = "head_tests.rs"]
+mod tests;

@@ -1,0 +1,157 @@
+//! A running log, as whoever started it sees it.
+
+use crate::api::LogService;
+use crate::publisher::HeadStatus;
+use crate::sequencer::SequencerThread;
+use sigsum_api::LogApi;
+use sigsum_core::TreeSize;
+use sigsum_service::http::Prefix;
+use sigsum_service::listen::BoundAddress;
+use sigsum_service::serve::ServerHandle;
+use sigsum_service::shutdown::Shutdown;
+use sigsum_store::LogStore;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+
+/// What a log can say of itself.
+#[derive(Debug, Clone)]
+pub struct Status {
+    /// Leaves that are durable.
+    pub committed_size: TreeSize,
+    /// Size of the served head; `None` before the first.
+    pub published_size: Option<TreeSize>,
+    /// Cosignatures of the served head.
+    pub cosignatures: usize,
+    /// Whether the served head has the policy's quorum.
+    pub quorum: bool,
+    /// Of the next heads and the witnesses.
+    pub heads: HeadStatus,
+}
+
+/// A running log. Dropping it does not stop the log; its shutdown token or [`Handle::stop`] does.
+#[derive(Debug)]
+pub struct Handle {
+    external: BoundAddress,
+    internal: Option<BoundAddress>,
+    prefix: Prefix,
+    service: LogService,
+    store: Arc<dyn LogStore>,
+    heads: watch::Receiver<HeadStatus>,
+    shutdown: Shutdown,
+    ended: JoinHandle<()>,
+}
+
+/// What a log consists of while it runs.
+pub(crate) struct Parts {
+    pub(crate) prefix: Prefix,
+    pub(crate) service: LogService,
+    pub(crate) store: Arc<dyn LogStore>,
+    pub(crate) heads: watch::Receiver<HeadStatus>,
+    pub(crate) shutdown: Shutdown,
+    pub(crate) external: ServerHandle,
+    pub(crate) internal: Option<ServerHandle>,
+    pub(crate) publishing: JoinHandle<()>,
+    pub(crate) indexing: JoinHandle<()>,
+    pub(crate) sequencing: SequencerThread,
+}
+
+impl Handle {
+    pub(crate) fn new(parts: Parts) -> Self {
+        let Parts { prefix, service, store, heads, shutdown, .. } = parts;
+        let external = parts.external.address().clone();
+        let internal = parts.internal.as_ref().map(|server| server.address().clone());
+        let ended = tokio::spawn(end(
+            parts.external,
+            parts.internal,
+            [parts.publishing, parts.indexing],
+            parts.sequencing,
+        ));
+        Self { external, internal, prefix, service, store, heads, shutdown, ended }
+    }
+
+    /// Where the public endpoint listens.
+    pub fn external(&self) -> &BoundAddress {
+        &self.external
+    }
+
+    /// Where the internal endpoint listens.
+    pub fn internal(&self) -> Option<&BoundAddress> {
+        self.internal.as_ref()
+    }
+
+    /// The public endpoint's address, where it is a TCP one.
+    pub fn external_addr(&self) -> Option<SocketAddr> {
+        self.external.tcp()
+    }
+
+    /// The internal endpoint's address, where there is one and it is a TCP one.
+    pub fn internal_addr(&self) -> Option<SocketAddr> {
+        self.internal.as_ref().and_then(BoundAddress::tcp)
+    }
+
+    /// Base URL of the public endpoint, without a slash at its end; `None` where it is no TCP one.
+    pub fn url(&self) -> Option<String> {
+        let address = self.external_addr()?;
+        let path = self.prefix.route("");
+        Some(format!("http://{address}{}", path.trim_end_matches('/')))
+    }
+
+    /// The log without HTTP. Clones hold on to the data directory: drop them before another
+    /// process, or another [`crate::start`], is to open it.
+    pub fn api(&self) -> Arc<dyn LogApi> {
+        Arc::new(self.service.clone())
+    }
+
+    /// How the log does.
+    pub fn status(&self) -> Status {
+        let served = self.service.served().head();
+        let published = served.as_ref();
+        Status {
+            committed_size: self.store.committed_size(),
+            published_size: published.map(|head| head.size()),
+            cosignatures: published.map_or(0, |head| head.cosigned.cosignatures().len()),
+            quorum: published.is_some_and(|head| head.quorum),
+            heads: self.heads.borrow().clone(),
+        }
+    }
+
+    /// Stops: no new connections, running requests end, what waits is committed, the data
+    /// directory is released.
+    pub async fn stop(self) {
+        self.shutdown.trigger();
+        self.wait().await;
+    }
+
+    /// Returns when the log has stopped.
+    pub async fn wait(self) {
+        let Self { ended, service, store, .. } = self;
+        drop((service, store));
+        // The task does not panic; it is gone only with its runtime.
+        let _ = ended.await;
+    }
+}
+
+/// Ends the parts in the order that lets each finish its work. The servers and the publisher hear
+/// the shutdown by themselves; the sequencer must outlive the requests that wait for it.
+async fn end(
+    external: ServerHandle,
+    internal: Option<ServerHandle>,
+    tasks: [JoinHandle<()>; 2],
+    mut sequencing: SequencerThread,
+) {
+    external.wait().await;
+    if let Some(internal) = internal {
+        internal.wait().await;
+    }
+    let stopped = tokio::task::spawn_blocking(move || sequencing.stop()).await;
+    if let Err(error) = stopped {
+        tracing::error!(%error, "the sequencer did not stop well");
+    }
+    for task in tasks {
+        if let Err(error) = task.await {
+            tracing::error!(%error, "a task of the log ended badly");
+        }
+    }
+}

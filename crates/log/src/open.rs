@@ -1,0 +1,96 @@
+//! Opens a log's data and compares it with what the sth file, the startup file and the published
+//! checkpoint say, before anything is signed or served.
+
+use crate::config::Storage;
+use crate::engine::cosigned::{self, CosignedHead, WitnessId};
+use crate::start::StartError;
+use crate::sth::{StartupMode, SthFile, SthState};
+use sigsum_core::PublicKey;
+use sigsum_core::checkpoint::SignedCheckpoint;
+use sigsum_core::note::Vkey;
+use sigsum_core::policy::Policy;
+use sigsum_store::{HeadStore as _, Place, Published, Store, StoreError};
+use std::path::Path;
+
+/// Makes an empty data directory for the log with this key. [`crate::start`] refuses a directory
+/// that this has not made: a new tree under a key that signed before would fork the log.
+///
+/// # Errors
+/// [`StoreError::AlreadyInitialised`], or a failure of the file system.
+pub fn init(data_dir: &Path, log: &PublicKey) -> Result<(), StoreError> {
+    Store::init(&Place::dir(data_dir), log)
+}
+
+/// Opens the data. Blocks.
+pub(crate) fn open(
+    storage: &Storage,
+    sth: Option<&SthFile>,
+    log: &PublicKey,
+) -> Result<Store, StartError> {
+    let state = match sth {
+        Some(sth) => sth.load(log)?,
+        None => SthState { startup: None, saved: None },
+    };
+    let (place, initialised) = prepare(storage, state.startup, log)?;
+    let store = Store::open(&place, log)?;
+    let recovery = store.recovery();
+    tracing::info!(
+        dir = %place.path().display(),
+        truncated_journal_bytes = recovery.truncated_journal_bytes,
+        recovered_leaves = recovery.recovered_leaves,
+        rewritten_files = recovery.rewritten.len(),
+        "data opened"
+    );
+    let Some(sth) = sth else { return Ok(store) };
+    sth.check(&state, &store, initialised || *storage != Storage::Ephemeral)?;
+    // Before anything is written: a second start must not take the tree for a new one.
+    if state.startup.is_some() {
+        sth.remove_startup()?;
+    }
+    if let (None, Some(head)) = (state.saved, store.load_head()) {
+        sth.write(&head).map_err(crate::sth::SthError::from)?;
+    }
+    Ok(store)
+}
+
+/// Names the place, and makes a new store there where that was asked for.
+fn prepare(
+    storage: &Storage,
+    startup: Option<StartupMode>,
+    log: &PublicKey,
+) -> Result<(Place, bool), StartError> {
+    let dir = match storage {
+        Storage::DataDir(dir) => dir,
+        Storage::Ephemeral => {
+            let place = Place::memory();
+            Store::init(&place, log)?;
+            return Ok((place, false));
+        }
+    };
+    let place = Place::dir(dir);
+    if startup == Some(StartupMode::Empty) {
+        match Store::init(&place, log) {
+            // Whether it is empty is checked once it is open.
+            Ok(()) | Err(StoreError::AlreadyInitialised { .. }) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Ok((place, true))
+}
+
+/// The head that was published last, with those of its cosignatures that the policy knows marked.
+pub(crate) fn restore(
+    published: &Published,
+    log: &PublicKey,
+    policy: &Policy,
+) -> Result<CosignedHead, StartError> {
+    let SignedCheckpoint { checkpoint, signatures } =
+        SignedCheckpoint::parse(&published.checkpoint)?;
+    let own = Vkey::sigsum_log(log);
+    let lines: Vec<_> = signatures.into_iter().filter(|line| !line.is_of(&own)).collect();
+    let verify = |(at, witness): (usize, &sigsum_core::policy::PolicyWitness)| {
+        cosigned::find_cosignature(&lines, WitnessId(at), witness.key(), &checkpoint).ok()
+    };
+    let verified: Vec<_> = policy.witnesses().iter().enumerate().filter_map(verify).collect();
+    Ok(CosignedHead::restored(published.head.clone(), lines, &verified))
+}

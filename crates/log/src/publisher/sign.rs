@@ -1,0 +1,85 @@
+//! Makes one head: leaves into tiles, the tree head, its signature, all durable before anyone else
+//! sees the signature.
+
+use super::blocking;
+use crate::sth::SthFile;
+use sigsum_core::{PublicKey, SignedTreeHead};
+use sigsum_keys::{SignError, Signer};
+use sigsum_store::durable::FileError;
+use sigsum_store::{LogStore, StoreError};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Why there is no new head.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum HeadError {
+    /// Leaves did not get into tiles.
+    #[error("integrating leaves: {0}")]
+    Integrate(StoreError),
+    /// The signer failed.
+    #[error("signing: {0}")]
+    Sign(#[from] SignError),
+    /// The signer did not answer.
+    #[error("signing: no answer within {} ms", .0.as_millis())]
+    SignTimeout(Duration),
+    /// The head could not be stored, so that its signature was thrown away.
+    #[error("storing the head: {0}")]
+    Store(StoreError),
+}
+
+impl HeadError {
+    /// Label of the failure metric.
+    pub(crate) fn step(&self) -> &'static str {
+        match self {
+            Self::Integrate(_) => "integrate",
+            Self::Sign(_) | Self::SignTimeout(_) => "sign",
+            Self::Store(_) => "store",
+        }
+    }
+}
+
+/// A head that is durable and may be shown.
+#[derive(Debug)]
+pub(crate) struct NewHead {
+    pub(crate) signed: SignedTreeHead,
+    /// The sth file was not written; the data directory has the head all the same.
+    pub(crate) sth_error: Option<FileError>,
+}
+
+/// What it takes to make heads.
+pub(crate) struct HeadMaker {
+    pub(crate) store: Arc<dyn LogStore>,
+    pub(crate) signer: Arc<dyn Signer>,
+    pub(crate) log: PublicKey,
+    pub(crate) sth: Option<SthFile>,
+    pub(crate) timeout: Duration,
+}
+
+impl HeadMaker {
+    /// Makes a head of all committed leaves. The head that was signed last is returned as it is
+    /// where the tree has not grown: nobody needs a second signature over it.
+    pub(crate) async fn make(&self) -> Result<NewHead, HeadError> {
+        let store = self.store.clone();
+        let tree = blocking(move || store.integrate()).await.map_err(HeadError::Integrate)?;
+        let last = self.store.load_head().filter(|last| last.tree_head == tree);
+        let signed = match last {
+            Some(last) => last,
+            None => {
+                let bytes = tree.sigsum_signing_bytes(&self.log.key_hash());
+                let signature = tokio::time::timeout(self.timeout, self.signer.sign(&bytes)).await;
+                let signature = signature.map_err(|_| HeadError::SignTimeout(self.timeout))??;
+                SignedTreeHead { tree_head: tree, signature }
+            }
+        };
+        let is_new = last.is_none();
+        let (store, sth) = (self.store.clone(), self.sth.clone());
+        let sth_error = blocking(move || {
+            if is_new {
+                store.persist_head(&signed)?;
+            }
+            Ok(sth.and_then(|sth| sth.write(&signed).err()))
+        });
+        let sth_error = sth_error.await.map_err(HeadError::Store)?;
+        Ok(NewHead { signed, sth_error })
+    }
+}

@@ -1,0 +1,220 @@
+//! Starts a log: opens its data and puts the parts together.
+
+use crate::api::LogService;
+use crate::config::{Config, FileConfigError};
+use crate::engine::cosigned::CosignedHead;
+use crate::engine::head::{HeadEngine, Restored, Rules};
+use crate::handle::{Handle, Parts};
+use crate::metrics::{CommitObserver, LogMetrics, gauge_value};
+use crate::open;
+use crate::publisher::{HeadMaker, HeadStatus, Publisher};
+use crate::sequencer::Sequencer;
+use crate::serve::{self, External};
+use crate::served::{Served, ServedHead};
+use crate::sth::{SthError, SthFile};
+use crate::witnesses::{self, Asker, KnownPeer, WitnessSetupError, Witnesses};
+use sigsum_core::PublicKey;
+use sigsum_core::checkpoint::CheckpointError;
+use sigsum_core::policy::Policy;
+use sigsum_keys::Signer;
+use sigsum_service::health::Part;
+use sigsum_service::http::{Prefix, PrefixError};
+use sigsum_service::listen::{Endpoint, ListenError, Listener};
+use sigsum_service::metrics::MetricsError;
+use sigsum_service::runner;
+use sigsum_service::serve::{Limits, spawn};
+use sigsum_service::shutdown::Shutdown;
+use sigsum_store::{HeadStore as _, LogStore, Store, StoreError};
+use std::io;
+use std::sync::Arc;
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+
+/// What a log is given besides its settings.
+#[derive(Debug, Clone)]
+pub struct Context {
+    /// Clock, shutdown, metrics and health of the process.
+    pub service: runner::Context,
+    /// The log's key.
+    pub signer: Arc<dyn Signer>,
+    /// Whose cosignatures are gathered, and how many make a head worth publishing.
+    pub policy: Arc<Policy>,
+    /// How the witnesses are reached.
+    pub witnesses: Witnesses,
+}
+
+/// Why a log did not start; nothing was signed or served.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// Configuration: a value that makes no sense.
+    #[error(transparent)]
+    Config(#[from] FileConfigError),
+    /// Configuration: the URL prefix.
+    #[error(transparent)]
+    Prefix(#[from] PrefixError),
+    /// Configuration or system: an endpoint that cannot be listened on.
+    #[error(transparent)]
+    Listen(#[from] ListenError),
+    /// Configuration: the witnesses.
+    #[error(transparent)]
+    Witnesses(#[from] WitnessSetupError),
+    /// Configuration or disk: the sth file or startup file.
+    #[error(transparent)]
+    Sth(#[from] SthError),
+    /// Configuration or disk: the data directory is in use, of another log, not initialised or
+    /// damaged.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// Disk: the published checkpoint cannot be read.
+    #[error("the published checkpoint in the data directory: {0}")]
+    Checkpoint(#[from] CheckpointError),
+    /// Us: two logs share one registry of metrics.
+    #[error(transparent)]
+    Metrics(#[from] MetricsError),
+    /// System: no thread for the sequencer.
+    #[error("cannot start the sequencer: {0}")]
+    Thread(io::Error),
+}
+
+/// Starts a log. When this returns, both endpoints listen and the last published head is served.
+///
+/// # Errors
+/// [`StartError`].
+pub async fn start(config: Config, context: Context) -> Result<Handle, StartError> {
+    config.check()?;
+    let prefix = Prefix::parse(&config.url_prefix)?;
+    let log = context.signer.public_key();
+    let peers = witnesses::resolve(context.witnesses.clone(), &context.policy)?;
+    let sth = config.sth_file.as_ref().map(SthFile::new);
+    let store = open_beside(&config, sth.clone(), log).await?;
+    let served = Arc::new(Served::default());
+    let restored = restore(&store, &log, &context.policy, &served)?;
+    let external = listen(&config.external).await?;
+    let internal = match &config.internal {
+        Some(address) => Some(listen(address).await?),
+        None => None,
+    };
+
+    let metrics = LogMetrics::register(&context.service.metrics)?;
+    metrics.committed_size.set(gauge_value(store.committed_size().0));
+    let health = &context.service.health;
+    let shutdown = context.service.shutdown.child();
+    let indexing = watch_index(store.clone(), health.part("leaf index"));
+    let store: Arc<dyn LogStore> = store;
+
+    let (grown, growth) = watch::channel(store.committed_size());
+    let observer = Box::new(CommitObserver::new(metrics.clone(), health.part("journal")));
+    let (sequencer, sequencing) =
+        Sequencer::start(store.clone(), observer, grown).map_err(StartError::Thread)?;
+    let service =
+        LogService::new(store.clone(), sequencer, served.clone(), config.max_range, config.timeout);
+
+    let (status, heads) = watch::channel(HeadStatus::default());
+    let engine = engine(&config, &context, &peers, restored);
+    let publisher = Publisher {
+        engine,
+        maker: Arc::new(HeadMaker {
+            store: store.clone(),
+            signer: context.signer,
+            log,
+            sth,
+            timeout: config.timeout,
+        }),
+        asker: Asker { store: store.clone(), log, timeout: config.timeout },
+        peers: peers.into_iter().map(|peer| (peer.id, Arc::new(peer))).collect(),
+        served,
+        clock: context.service.clock,
+        metrics: metrics.clone(),
+        grown: growth,
+        status,
+        health: health.part("tree head"),
+    };
+    let publishing = tokio::spawn(publisher.run(shutdown.clone()));
+
+    let pages = External {
+        log: service.clone(),
+        key_hash: log.key_hash(),
+        prefix: prefix.clone(),
+        version: config.software_version,
+        metrics: serve::EndpointsMetrics::new(&metrics.http),
+    };
+    let serve = |listener, router| spawn(listener, router, &shutdown, Limits::default());
+    let external = serve(external, serve::external_router(pages));
+    let internal = internal.map(|listener| {
+        let registry = context.service.metrics.clone();
+        serve(listener, serve::internal_router(service.clone(), &prefix, registry, health.clone()))
+    });
+    Ok(Handle::new(Parts {
+        prefix,
+        service,
+        store,
+        heads,
+        shutdown,
+        external,
+        internal,
+        publishing,
+        indexing,
+        sequencing,
+    }))
+}
+
+async fn listen(address: &str) -> Result<Listener, ListenError> {
+    address.parse::<Endpoint>()?.bind().await
+}
+
+/// Opens the data beside the runtime's workers: a large log takes a moment.
+async fn open_beside(
+    config: &Config,
+    sth: Option<SthFile>,
+    log: PublicKey,
+) -> Result<Arc<Store>, StartError> {
+    let storage = config.storage.clone();
+    let open = move || open::open(&storage, sth.as_ref(), &log);
+    match tokio::task::spawn_blocking(open).await {
+        Ok(opened) => Ok(Arc::new(opened?)),
+        Err(error) => Err(StartError::Thread(io::Error::other(error))),
+    }
+}
+
+/// Serves the head that was published last, if any.
+fn restore(
+    store: &Store,
+    log: &PublicKey,
+    policy: &Policy,
+    served: &Served,
+) -> Result<Option<CosignedHead>, StartError> {
+    let Some(published) = store.load_published() else { return Ok(None) };
+    let head = open::restore(&published, log, policy)?;
+    let quorum = head.has_quorum(policy);
+    if !quorum {
+        tracing::warn!(size = %head.tree_head().size, "the restored head lacks the policy's quorum");
+    }
+    served.replace(ServedHead::new(&head, quorum, log));
+    Ok(Some(head))
+}
+
+/// Reports when the leaf index is ready; until then add-leaf is answered 503.
+fn watch_index(store: Arc<Store>, health: Part) -> JoinHandle<()> {
+    tokio::task::spawn_blocking(move || match store.wait_for_index() {
+        Ok(()) => health.ready(),
+        Err(error) => {
+            health.waiting("the leaf index cannot be built");
+            tracing::error!(%error, "cannot build the leaf index; no leaf is accepted");
+        }
+    })
+}
+
+fn engine(
+    config: &Config,
+    context: &Context,
+    peers: &[KnownPeer],
+    published: Option<CosignedHead>,
+) -> HeadEngine {
+    let rules = Rules {
+        interval: config.interval,
+        min_interval: config.min_interval,
+        publish_without_quorum: config.publish_without_quorum,
+    };
+    let asked: Vec<_> = peers.iter().map(|peer| peer.id).collect();
+    HeadEngine::new(rules, context.policy.clone(), &asked, Restored { published })
+}
