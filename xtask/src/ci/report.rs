@@ -1,0 +1,133 @@
+//! What a run found: verdicts, cargo test's summary, and everything that was not checked.
+
+use std::time::Duration;
+
+use super::{Outcome, Step};
+
+/// Collects while the steps run.
+#[derive(Default)]
+pub(super) struct Report {
+    /// A line for each step.
+    verdicts: Vec<String>,
+    failed: bool,
+    /// What was skipped, and why.
+    skips: Vec<String>,
+    /// `test result: ...` of each test binary, as cargo printed them.
+    summaries: Vec<String>,
+}
+
+impl Report {
+    /// Notes how a step ended.
+    pub(super) fn finished(&mut self, step: Step, outcome: &Outcome, took: Duration) {
+        let verdict = match outcome {
+            Outcome::Passed => "passed".to_owned(),
+            Outcome::Failed(why) => {
+                self.failed = true;
+                format!("FAILED: {why}")
+            }
+            Outcome::Skipped(why) => {
+                self.skipped(&format!("step {step:?}"), why);
+                format!("SKIPPED: {why}")
+            }
+        };
+        let line = format!("{step:<8} {seconds:>5} s  {verdict}", seconds = took.as_secs());
+        println!("{line}");
+        self.verdicts.push(line);
+    }
+
+    /// Notes that something was not checked.
+    pub(super) fn skipped(&mut self, what: &str, why: &str) {
+        self.skips.push(format!("{what}: {why}"));
+    }
+
+    /// Looks at a line that cargo test printed.
+    pub(super) fn test_line(&mut self, line: &str) {
+        let is_verdict = line.starts_with("test ");
+        if line.starts_with("test result: ") {
+            self.summaries.push(line.to_owned());
+        } else if is_verdict && line.contains(" ... ignored") {
+            self.skips.push(line.to_owned());
+        } else if !is_verdict && line.to_ascii_lowercase().contains("skipp") {
+            self.skips.push(format!("test: {}", line.trim()));
+        }
+    }
+
+    /// Whether cargo test printed no summary.
+    pub(super) fn no_tests_ran(&self) -> bool {
+        self.summaries.is_empty()
+    }
+
+    /// Whether no step failed. One that was skipped did not.
+    pub(super) fn all_passed(&self) -> bool {
+        !self.failed
+    }
+
+    /// Prints it all.
+    pub(super) fn print(&self) {
+        println!("\n==> Steps");
+        for verdict in &self.verdicts {
+            println!("{verdict}");
+        }
+        println!("\n==> Not checked");
+        for skip in &self.skips {
+            println!("- {skip}");
+        }
+        if self.skips.is_empty() {
+            println!("nothing was skipped");
+        }
+        if !self.summaries.is_empty() {
+            println!("\n==> cargo test");
+        }
+        for summary in &self.summaries {
+            println!("{summary}");
+        }
+        println!("\nci: {}", if self.failed { "FAILED" } else { "passed" });
+    }
+}
+
+impl std::fmt::Display for Step {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.pad(&format!("{self:?}").to_ascii_lowercase())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TOOK: Duration = Duration::from_secs(1);
+
+    #[test]
+    fn one_failed_step_fails_the_run() {
+        let mut report = Report::default();
+        report.finished(Step::Fmt, &Outcome::Failed("x".to_owned()), TOOK);
+        report.finished(Step::Tidy, &Outcome::Passed, TOOK);
+        assert!(!report.all_passed());
+    }
+
+    #[test]
+    fn a_skipped_step_is_listed_and_does_not_fail_the_run() {
+        let mut report = Report::default();
+        report.finished(Step::Fuzz, &Outcome::Skipped("not installed".to_owned()), TOOK);
+        assert!(report.all_passed());
+        assert_eq!(report.skips, ["step Fuzz: not installed"]);
+    }
+
+    #[test]
+    fn summaries_and_skips_are_picked_from_the_tests_output() {
+        let mut report = Report::default();
+        assert!(report.no_tests_ran());
+        for line in [
+            "test a_skipped_leaf_is_found ... ok",
+            "test slow ... ignored, takes an hour",
+            "skipped: no ssh-agent here",
+            "running 2 tests",
+            "test result: ok. 1 passed; 0 failed; 1 ignored",
+        ] {
+            report.test_line(line);
+        }
+        assert_eq!(report.summaries.len(), 1);
+        let skips = ["test slow ... ignored, takes an hour", "test: skipped: no ssh-agent here"];
+        assert_eq!(report.skips, skips);
+    }
+}
