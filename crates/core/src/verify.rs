@@ -49,7 +49,6 @@ impl Input {
 }
 
 /// Checks a proof against the submitters' keys and a policy.
-#[must_use]
 pub fn verify_sigsum(
     input: &Input,
     keys: &[PublicKey],
@@ -72,7 +71,11 @@ pub fn verify_sigsum(
     let leaf_hash = leaf.hash();
     let inclusion = InclusionClaim { leaf_hash, leaf_index, tree: tree_head, path }.verify();
     Verdict {
-        leaf: LeafVerdict { key_hash: leaf.key_hash, hash: leaf_hash, state: leaf_state(&leaf, keys) },
+        leaf: LeafVerdict {
+            key_hash: leaf.key_hash,
+            hash: leaf_hash,
+            state: leaf_state(&leaf, keys),
+        },
         log: log_verdict(policy, proof),
         tree: TreeVerdict { tree_head, leaf_index, inclusion },
         witnesses,
@@ -114,8 +117,9 @@ fn witness_verdicts(policy: &Policy, proof: &SigsumProof) -> Vec<WitnessVerdict>
         WitnessVerdict {
             name: Some(witness.name().clone()),
             key_hash,
-            state: cosignature
-                .map_or(WitnessState::Absent, |c| cosignature_state(c, witness.public_key(), &text)),
+            state: cosignature.map_or(WitnessState::Absent, |c| {
+                cosignature_state(c, witness.public_key(), &text)
+            }),
         }
     };
     let unknown = |c: &&Cosignature| policy.witness_by_key_hash(&c.key_hash).is_none();
@@ -142,5 +146,8 @@ fn cosignature_state(
     }
 }
 
+#[cfg(test)]
+#[path = "verify/public_proof_tests.rs"]
+mod public_proof;
 #[cfg(test)]
 mod tests;

@@ -6,9 +6,9 @@
 
 pub(crate) mod hex;
 pub(crate) mod lines;
+pub mod log;
 #[cfg(test)]
 pub(crate) mod test_values;
-pub mod log;
 pub mod witness;
 
 /// Decimal digits of the largest integer on the wire, 2^63-1 (`log.md` section 2.2.1).

@@ -154,9 +154,7 @@ fn read_inclusion(
     match size {
         0 => Err(ProofError::EmptyTree),
         1 if reader.is_at_end() => Ok(None),
-        1 => Err(ProofError::UnexpectedInclusion {
-            line: reader.error(Problem::Trailing).line,
-        }),
+        1 => Err(ProofError::UnexpectedInclusion { line: reader.error(Problem::Trailing).line }),
         _ if reader.is_at_end() => Err(ProofError::MissingInclusion),
         _ => {
             reader.empty_line()?;
@@ -166,3 +164,7 @@ fn read_inclusion(
         }
     }
 }
+
+#[cfg(test)]
+#[path = "sigsum_tests.rs"]
+mod tests;

@@ -47,10 +47,9 @@ impl fmt::Display for VerifyFailure {
                 MerkleError::IndexOutsideTree { .. } => {
                     f.write_str("proof input is malformed: index out of range")
                 }
-                MerkleError::PathLength { expected, got } => write!(
-                    f,
-                    "proof input is malformed: path length {got}, should be {expected}"
-                ),
+                MerkleError::PathLength { expected, got } => {
+                    write!(f, "proof input is malformed: path length {got}, should be {expected}")
+                }
                 other => write!(f, "proof input is malformed: {other}"),
             },
         }

@@ -46,7 +46,7 @@ impl<'a> Lines<'a> {
             return Err(refuse(Problem::NoNewline));
         };
         let allowed = |b: &u8| (0x20..0x7f).contains(b);
-        let line = core::str::from_utf8(line).ok().filter(|l| l.as_bytes().iter().all(|b| allowed(b)));
+        let line = core::str::from_utf8(line).ok().filter(|l| l.as_bytes().iter().all(allowed));
         self.rest = rest.split_first().map_or(rest, |(_, behind)| behind);
         self.line = here.saturating_add(1);
         line.ok_or_else(|| refuse(Problem::InvalidByte))

@@ -16,7 +16,7 @@ pub use sign_subtree::{MAX_SIGN_SUBTREE_BODY_BYTES, SignSubtreeRequest};
 use crate::ascii::AsciiError;
 use crate::checkpoint::CheckpointError;
 use crate::merkle::MerkleError;
-use crate::note::SignatureLineError;
+use crate::note::NoteError;
 use crate::tree_head::TreeSize;
 
 /// Names of the endpoints, as they follow the submission prefix.
@@ -36,13 +36,17 @@ pub enum WitnessBodyError {
     /// The checkpoint.
     #[error("checkpoint: {0}")]
     Checkpoint(#[from] CheckpointError),
-    /// A signature line of a response.
-    #[error("line {line}: {error}")]
-    SignatureLine {
-        /// Line number, counted from one.
-        line: usize,
-        /// What is wrong with it.
-        error: SignatureLineError,
+    /// The signature lines of a response.
+    #[error("{0}")]
+    Signatures(NoteError),
+    /// A response without signature lines.
+    #[error("no signature lines")]
+    NoSignatures,
+    /// A response with more than [`MAX_RESPONSE_SIGNATURES`] lines.
+    #[error("{got} signature lines, at most {MAX_RESPONSE_SIGNATURES} are read")]
+    TooManySignatures {
+        /// Lines that are there.
+        got: usize,
     },
     /// The range is no subtree (draft-ietf-plants-merkle-tree-certs section 4.1).
     #[error("line 1: {0}")]

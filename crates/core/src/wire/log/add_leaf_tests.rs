@@ -62,10 +62,7 @@ fn cached_key_of_somebody_else_does_not_verify() {
 fn hex_of_any_case_is_read() {
     let upper = upper_case_values(EXAMPLE);
     assert_ne!(upper, EXAMPLE);
-    assert_eq!(
-        AddLeafRequest::parse(upper.as_bytes()),
-        AddLeafRequest::parse(EXAMPLE.as_bytes())
-    );
+    assert_eq!(AddLeafRequest::parse(upper.as_bytes()), AddLeafRequest::parse(EXAMPLE.as_bytes()));
 }
 
 refused! { AddLeafRequest::parse;

@@ -72,7 +72,7 @@ pub fn parse_leaves(body: &[u8], max_leaves: usize) -> Result<Vec<Leaf>, AsciiEr
     // All lines have one size, so a valid body splits without looking for newlines. The reader is
     // for finding out what is wrong.
     let lines = body.len() / LEAF_LINE_BYTES;
-    if lines == 0 || lines > max_leaves || body.len() % LEAF_LINE_BYTES != 0 {
+    if lines == 0 || lines > max_leaves || !body.len().is_multiple_of(LEAF_LINE_BYTES) {
         return parse_lines(body, max_leaves);
     }
     let mut leaves = Vec::with_capacity(lines);

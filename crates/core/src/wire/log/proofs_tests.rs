@@ -13,7 +13,8 @@ node_hash=11a2b46fb34efed4abbd144f8666bda8b83ee2ee6f7685062ed5cd68d616412a
 ";
 
 /// The example of `log.md` section 3.3.
-const CONSISTENCY: &str = "node_hash=3f94ccfa9482768b2ab42805df9c7612773bcb35c286a91d5aec5fbf42f50fec
+const CONSISTENCY: &str =
+    "node_hash=3f94ccfa9482768b2ab42805df9c7612773bcb35c286a91d5aec5fbf42f50fec
 node_hash=b4e2ff9fb485b20e63b3406ee5a17ddfe6287dd7614549debdca34fefb7334e7
 ";
 

@@ -2,7 +2,7 @@
 
 use super::WitnessBodyError;
 use crate::ascii::{AsciiError, Problem, parse_integer};
-use crate::note::{SignatureLine, SignatureLineError};
+use crate::note::SignatureLine;
 use crate::tree_head::TreeSize;
 use crate::wire::MAX_INTEGER_DIGITS;
 use alloc::{format, string::String, vec::Vec};
@@ -32,27 +32,12 @@ const _: () = assert!(
 /// # Errors
 /// [`WitnessBodyError`].
 pub fn parse_signature_lines(body: &[u8]) -> Result<Vec<SignatureLine>, WitnessBodyError> {
-    let refuse = |line, problem| WitnessBodyError::Line(AsciiError { line, problem });
-    let text = core::str::from_utf8(body).map_err(|e| {
-        let before = body.get(..e.valid_up_to()).unwrap_or_default();
-        let newlines = before.iter().filter(|b| **b == b'\n').count();
-        refuse(newlines.saturating_add(1), Problem::InvalidByte)
-    })?;
-    if text.is_empty() {
-        return Err(refuse(1, Problem::Value("expected a signature line")));
+    let lines = crate::note::parse_signature_lines(body).map_err(WitnessBodyError::Signatures)?;
+    match lines.len() {
+        0 => Err(WitnessBodyError::NoSignatures),
+        1..=MAX_RESPONSE_SIGNATURES => Ok(lines),
+        got => Err(WitnessBodyError::TooManySignatures { got }),
     }
-    let mut lines = Vec::new();
-    for (with_newline, line) in text.split_inclusive('\n').zip(1_usize..) {
-        if lines.len() >= MAX_RESPONSE_SIGNATURES {
-            return Err(refuse(line, Problem::TooManyLines));
-        }
-        let Some(content) = with_newline.strip_suffix('\n') else {
-            return Err(refuse(line, Problem::NoNewline));
-        };
-        let of_line = |error: SignatureLineError| WitnessBodyError::SignatureLine { line, error };
-        lines.push(SignatureLine::parse(content).map_err(of_line)?);
-    }
-    Ok(lines)
 }
 
 /// Writes what [`parse_signature_lines`] reads.

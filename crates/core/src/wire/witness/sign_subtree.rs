@@ -11,10 +11,11 @@ use crate::wire::lines::{HASH_LINE_BYTES, Lines, MAX_PROOF_LINES_BYTES, push_has
 use alloc::{format, vec::Vec};
 
 /// Largest valid body: the range, the hash, the longest proof, the largest note.
-pub const MAX_SIGN_SUBTREE_BODY_BYTES: usize = (8 + MAX_INTEGER_DIGITS + 1 + MAX_INTEGER_DIGITS + 1)
-    + HASH_LINE_BYTES
-    + MAX_PROOF_LINES_BYTES
-    + MAX_NOTE_BYTES;
+pub const MAX_SIGN_SUBTREE_BODY_BYTES: usize =
+    (8 + MAX_INTEGER_DIGITS + 1 + MAX_INTEGER_DIGITS + 1)
+        + HASH_LINE_BYTES
+        + MAX_PROOF_LINES_BYTES
+        + MAX_NOTE_BYTES;
 
 /// A subtree to be cosigned, with the proof that it is part of a checkpoint that this witness
 /// cosigned.
