@@ -66,7 +66,7 @@ enum Rule {
     Layers,
     /// Core stays small and `no_std`.
     Core,
-    /// Every dependency has its reason.
+    /// Every dependency has its reason, stands in the root manifest and is used.
     Manifest,
     /// Links and names of files in documents lead somewhere.
     Link,
@@ -97,6 +97,7 @@ pub(crate) fn run(root: &Path) -> Result<bool, TidyError> {
     findings.extend(layers::check(&packages));
     findings.extend(layers::check_core(&tree, &packages, &layers::core_features(root)?));
     findings.extend(documents::check_threat_model(&tree));
+    findings.extend(manifest::check_used(&tree));
     let findings = exceptions::apply(findings, EXCEPTIONS);
     for finding in &findings {
         let Finding { path, line, rule, message } = finding;

@@ -91,13 +91,24 @@ fn forbidden(file: &File, findings: &mut Vec<Finding>) {
         findings.push(Finding { path: file.path.clone(), line, rule, message });
     };
     for (number, line) in file.lines() {
-        for word in FORBIDDEN_WORDS.iter().filter(|word| line.contains(**word)) {
+        for word in FORBIDDEN_WORDS.iter().filter(|word| contains_word(line, word)) {
             found(Rule::ForbiddenWord, number, word);
         }
         for path in MACHINE_PATHS.iter().filter(|path| line.contains(**path)) {
             found(Rule::MachinePath, number, path);
         }
     }
+}
+
+/// Whether `word` stands in `line` and is not part of a longer one.
+fn contains_word(line: &str, word: &str) -> bool {
+    let is_letter = |c: Option<char>| c.is_some_and(|c| c.is_alphanumeric() || c == '_');
+    line.match_indices(word).any(|(start, _)| {
+        let before = line.get(..start).and_then(|text| text.chars().next_back());
+        let after = line.get(start + word.len()..).and_then(|text| text.chars().next());
+        let open = word.ends_with('(');
+        !is_letter(before) && (open || !is_letter(after))
+    })
 }
 
 #[cfg(test)]
@@ -130,6 +141,13 @@ mod tests {
         for word in FORBIDDEN_WORDS {
             let text = format!("fine\nnot {word} fine\n");
             assert!(findings_in("a.toml", &text).contains(&(Rule::ForbiddenWord, 2)), "{word}");
+        }
+    }
+
+    #[test]
+    fn parts_of_longer_words_are_no_notes() {
+        for word in FORBIDDEN_WORDS {
+            assert_eq!(findings_in("a.toml", &format!("V{word}V\n")), [], "{word}");
         }
     }
 

@@ -30,7 +30,7 @@ fn methods_and_default_methods_have_at_most_70_lines() {
 }
 
 #[test]
-fn test_modules_in_a_file_have_at_most_150_lines() {
+fn inline_modules_of_tests_have_at_most_150_lines() {
     let module = |lines: usize| format!("#[cfg(test)]\nmod tests {{\n{}}}", "\n".repeat(lines - 2));
     assert_eq!(with(&module(150)), []);
     assert_eq!(with(&module(151)), [(Rule::TestModuleLength, 3)]);
