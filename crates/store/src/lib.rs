@@ -1,1 +1,51 @@
-//! placeholder
+//! Everything of a log that must last: leaves, tree, heads.
+//!
+//! # In scope
+//! The data directory of one log, with one writer; files that survive crashes, for every part of
+//! the system ([`durable`]); the file system as something a test can replace ([`fs`]).
+//!
+//! # Out of scope
+//! What may be added to a log, who signs, when to publish: that is the log's business.
+//!
+//! # The data directory
+//!
+//! | name          | what it is                                                            |
+//! |---------------|-----------------------------------------------------------------------|
+//! | `tile/`       | the tree, as `tlog-tiles` lays it out and as it is served             |
+//! | `checkpoint`  | the published head, as served; a copy out of `published`              |
+//! | `tree`        | size and root hash of the tree in `tile/`: moving it on is what takes leaves into the tree |
+//! | `journal/`    | leaves that are committed but not in `tile/` yet                      |
+//! | `head`        | the last head the log signed, from before anyone saw the signature    |
+//! | `published`   | the head that is served, with its cosignatures                        |
+//! | `identity`    | whose log it is: the hash of its key                                  |
+//! | `LOCK`        | locked while a process has the directory                              |
+//!
+//! Everything else is derived. The index of leaves by hash is in memory only and built anew at every
+//! start; nothing is served before it was checked against the tree.
+
+mod audit;
+mod background;
+pub mod durable;
+mod error;
+pub mod fs;
+mod heads;
+mod index;
+mod journal;
+mod open;
+mod partials;
+mod pending;
+mod place;
+mod reads;
+mod state;
+mod store;
+mod tiles;
+mod traits;
+mod tree;
+mod types;
+mod writer;
+
+pub use error::{Damage, StoreError};
+pub use place::Place;
+pub use store::Store;
+pub use traits::{HeadStore, LeafLog, LogStore, TreeReader};
+pub use types::{Committed, IndexState, Published, Recovery};

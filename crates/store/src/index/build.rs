@@ -1,0 +1,208 @@
+//! Building the index out of all leaf hashes there are, on all cores.
+//!
+//! Every thread reads its share of the hashes and owns its share of the buckets. Entries for
+//! buckets of others travel in batches through bounded channels; a thread whose peer is busy
+//! empties its own channel meanwhile, so that none waits for another in a circle.
+
+use super::{HashIndex, Layout, Mixer, SHARD_BITS, Shard};
+use sigsum_core::Hash;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::mpsc::{Receiver, SyncSender, TryRecvError, TrySendError, sync_channel};
+use std::thread;
+
+/// Leaf hashes in a chunk: those of a full tile.
+pub(crate) const CHUNK_LEAVES: u64 = 256;
+/// Entries in a batch: 16 KiB, few enough to stay in the cache.
+const BATCH_ENTRIES: usize = 1024;
+/// Batches that may wait for a thread.
+const CHANNEL_BATCHES: usize = 64;
+/// Most threads; more than these wait for the memory.
+const MAX_THREADS: usize = 8;
+
+/// Where the leaf hashes come from.
+pub(crate) trait HashSource: Sync {
+    /// Why a chunk cannot be read.
+    type Error: Send;
+
+    /// Appends the bytes of the hashes of one chunk to an empty buffer.
+    ///
+    /// # Errors
+    /// Those of the implementation; they end the build.
+    fn read_chunk(&self, chunk: u64, buffer: &mut Vec<u8>) -> Result<(), Self::Error>;
+}
+
+/// A build: what it needs and how far it is.
+#[derive(Debug)]
+pub(crate) struct Build {
+    layout: Layout,
+    chunks: u64,
+    next_chunk: AtomicU64,
+    /// Chunks that were read.
+    done: AtomicU64,
+    /// Set from outside, or by a thread that failed: the others give up.
+    pub(crate) stop: AtomicBool,
+}
+
+/// An entry on its way to the thread that owns its bucket.
+#[derive(Debug, Clone, Copy)]
+struct Parcel {
+    shard: u32,
+    bucket: u32,
+    entry: u64,
+}
+
+type Batch = Vec<Parcel>;
+
+impl Build {
+    /// A build of `chunks` whole chunks, laid out for `leaves` leaves.
+    pub(crate) fn new(mixer: Mixer, chunks: u64, leaves: u64) -> Self {
+        let layout = Layout::new(mixer, leaves);
+        let next_chunk = AtomicU64::new(0);
+        Self { layout, chunks, next_chunk, done: AtomicU64::new(0), stop: AtomicBool::new(false) }
+    }
+
+    /// Chunks that were read, and all of them.
+    pub(crate) fn progress(&self) -> (u64, u64) {
+        (self.done.load(Ordering::Relaxed), self.chunks)
+    }
+
+    /// Reads all chunks; none where it was stopped.
+    ///
+    /// # Errors
+    /// The first one of the source.
+    pub(crate) fn run<S: HashSource>(&self, source: &S) -> Result<Option<HashIndex>, S::Error> {
+        let threads = thread::available_parallelism().map_or(1, usize::from).min(MAX_THREADS);
+        let (senders, inboxes): (Vec<_>, Vec<_>) =
+            (0..threads).map(|_| sync_channel::<Batch>(CHANNEL_BATCHES)).unzip();
+        let results = thread::scope(|scope| {
+            let workers: Vec<_> = inboxes
+                .into_iter()
+                .enumerate()
+                .map(|(number, inbox)| {
+                    let senders = senders.clone();
+                    scope.spawn(move || {
+                        Worker::new(self, number, threads, inbox).run(source, senders)
+                    })
+                })
+                .collect();
+            drop(senders);
+            workers.into_iter().map(|worker| worker.join()).collect::<Vec<_>>()
+        });
+        let mut shards: Vec<Option<Shard>> = (0..1usize << SHARD_BITS).map(|_| None).collect();
+        for result in results {
+            let owned = result.unwrap_or_else(|panic| std::panic::resume_unwind(panic))?;
+            for (number, shard) in owned {
+                if let Some(slot) = shards.get_mut(number) {
+                    *slot = Some(shard);
+                }
+            }
+        }
+        if self.stop.load(Ordering::Relaxed) {
+            return Ok(None);
+        }
+        let shards = shards.into_iter().map(|s| s.unwrap_or_else(|| self.layout.new_shard()));
+        Ok(Some(HashIndex::from_shards(self.layout.clone(), shards.collect())))
+    }
+
+    fn take_chunk(&self) -> Option<u64> {
+        if self.stop.load(Ordering::Relaxed) {
+            return None;
+        }
+        let chunk = self.next_chunk.fetch_add(1, Ordering::Relaxed);
+        (chunk < self.chunks).then_some(chunk)
+    }
+}
+
+/// One thread of a build; it owns every shard whose number leaves its own when divided by the
+/// number of threads.
+struct Worker<'a> {
+    build: &'a Build,
+    number: usize,
+    threads: usize,
+    inbox: Receiver<Batch>,
+    owned: Vec<Shard>,
+}
+
+impl<'a> Worker<'a> {
+    fn new(build: &'a Build, number: usize, threads: usize, inbox: Receiver<Batch>) -> Self {
+        let count = (number..1 << SHARD_BITS).step_by(threads).count();
+        let owned = (0..count).map(|_| build.layout.new_shard()).collect();
+        Self { build, number, threads, inbox, owned }
+    }
+
+    fn run<S: HashSource>(
+        mut self,
+        source: &S,
+        senders: Vec<SyncSender<Batch>>,
+    ) -> Result<Vec<(usize, Shard)>, S::Error> {
+        let mut batches: Vec<Batch> = senders.iter().map(|_| Batch::new()).collect();
+        let mut buffer = Vec::new();
+        while let Some(chunk) = self.build.take_chunk() {
+            buffer.clear();
+            if let Err(error) = source.read_chunk(chunk, &mut buffer) {
+                self.build.stop.store(true, Ordering::Relaxed);
+                return Err(error);
+            }
+            let (hashes, _) = buffer.as_chunks::<{ Hash::LEN }>();
+            for (index, hash) in (chunk * CHUNK_LEAVES..).zip(hashes) {
+                let parcel = self.parcel(&Hash::new(*hash), index);
+                let owner = parcel.shard as usize % self.threads;
+                if let (Some(batch), Some(to)) = (batches.get_mut(owner), senders.get(owner)) {
+                    batch.push(parcel);
+                    if batch.len() == BATCH_ENTRIES {
+                        let full = std::mem::replace(batch, Batch::with_capacity(BATCH_ENTRIES));
+                        self.deliver(owner, to, full);
+                    }
+                }
+            }
+            self.build.done.fetch_add(1, Ordering::Relaxed);
+        }
+        for ((owner, batch), to) in batches.into_iter().enumerate().zip(&senders) {
+            self.deliver(owner, to, batch);
+        }
+        drop(senders);
+        while let Ok(batch) = self.inbox.recv() {
+            self.insert(batch);
+        }
+        let numbers = (self.number..).step_by(self.threads);
+        Ok(numbers.zip(self.owned).collect())
+    }
+
+    fn parcel(&self, hash: &Hash, index: u64) -> Parcel {
+        let layout = &self.build.layout;
+        let mixed = layout.mix(hash);
+        Parcel {
+            shard: Layout::shard(mixed) as u32,
+            // At most 40 - 6 bits in theory, but memory ends long before 2^32 buckets a shard.
+            bucket: layout.bucket(mixed) as u32,
+            entry: Layout::entry(mixed, index),
+        }
+    }
+
+    /// Hands a batch to its owner, and takes in what others send while the owner is busy.
+    fn deliver(&mut self, owner: usize, to: &SyncSender<Batch>, mut batch: Batch) {
+        if owner == self.number {
+            return self.insert(batch);
+        }
+        loop {
+            match to.try_send(batch) {
+                // The owner is gone only after a failure, which ends the build anyway.
+                Ok(()) | Err(TrySendError::Disconnected(_)) => return,
+                Err(TrySendError::Full(back)) => batch = back,
+            }
+            match self.inbox.try_recv() {
+                Ok(received) => self.insert(received),
+                Err(TryRecvError::Empty | TryRecvError::Disconnected) => thread::yield_now(),
+            }
+        }
+    }
+
+    fn insert(&mut self, batch: Batch) {
+        for parcel in batch {
+            let shard = parcel.shard as usize / self.threads;
+            if let Some(shard) = self.owned.get_mut(shard) {
+                shard.insert(parcel.bucket as usize, parcel.entry);
+            }
+        }
+    }
+}

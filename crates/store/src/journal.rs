@@ -1,0 +1,183 @@
+//! Leaves that are committed but not yet in tiles.
+//!
+//! `journal/` holds segments of one fixed size, each named by the index of the leaf that was due
+//! when it was begun. A commit is one [record](record), one write and one sync. A segment whose
+//! leaves are all in tiles becomes the `spare`, and later the next segment: writing over bytes that
+//! exist costs the file system no bookkeeping, which makes the sync about twice as fast as one that
+//! grows a file. So what stands behind the last record is left from earlier use; leaf indices tell
+//! it apart.
+//!
+//! A sync that fails does no lasting harm: nothing of the batch was acknowledged, and the next
+//! batch goes over the same bytes, including those that share a page with older records.
+
+pub(crate) mod record;
+mod recover;
+
+#[cfg(test)]
+mod tests;
+
+pub(crate) use record::LeafBytes;
+
+use crate::durable::{FileError, Operation, failed, write_synced};
+use crate::fs::{File, PRIVATE_DIR, PRIVATE_FILE};
+use crate::place::Place;
+use record::record_bytes;
+
+/// Name of the directory.
+pub(crate) const DIR: &str = "journal";
+/// Bytes of a segment: over 8000 leaves, so that at 30 000 leaves a second one commit in a hundred
+/// begins a new one; small enough to be nothing beside a log, and to be read whole at start.
+pub(crate) const SEGMENT_BYTES: usize = 1 << 20;
+
+const SPARE: &str = "journal/spare";
+
+/// A segment that is not written to any more.
+#[derive(Debug)]
+struct Closed {
+    name: String,
+    /// Index behind its last leaf.
+    end: u64,
+}
+
+/// The journal, open for appending.
+#[derive(Debug)]
+pub(crate) struct Journal {
+    place: Place,
+    closed: Vec<Closed>,
+    /// Name of the segment that is written to.
+    name: String,
+    file: Box<dyn File>,
+    /// Where the next record goes.
+    position: usize,
+    /// Index that the next leaf gets.
+    next: u64,
+    /// Whether there is a spare segment.
+    has_spare: bool,
+    buffer: Vec<u8>,
+}
+
+impl Journal {
+    /// Makes the directory and a first segment. Not durable before the directory above is synced.
+    pub(crate) fn init(place: &Place) -> Result<(), FileError> {
+        place.ensure_dir(DIR, PRIVATE_DIR)?;
+        make_segment(place, &segment_name(0))
+    }
+
+    /// Index that the next leaf gets: the number of leaves committed so far.
+    pub(crate) fn next(&self) -> u64 {
+        self.next
+    }
+
+    /// Appends leaves and makes them durable. Returns how many are, also where an error kept the
+    /// rest from it; those may be appended again.
+    pub(crate) fn append(&mut self, leaves: &[LeafBytes]) -> (usize, Result<(), FileError>) {
+        let mut done = 0;
+        while done < leaves.len() {
+            let fit = self.room();
+            if fit == 0 {
+                if let Err(error) = self.rotate() {
+                    return (done, Err(error));
+                }
+                continue;
+            }
+            let now = &leaves[done..leaves.len().min(done + fit)];
+            if let Err(error) = self.append_record(now) {
+                return (done, Err(error));
+            }
+            done += now.len();
+        }
+        (done, Ok(()))
+    }
+
+    /// Leaves that a record at the current position can hold.
+    fn room(&self) -> usize {
+        let bytes = SEGMENT_BYTES.saturating_sub(self.position);
+        bytes.saturating_sub(record::HEADER_BYTES) / record_leaf_bytes()
+    }
+
+    fn append_record(&mut self, leaves: &[LeafBytes]) -> Result<(), FileError> {
+        let path = self.place.join(&self.name);
+        self.buffer.clear();
+        record::write(self.next, leaves, &mut self.buffer);
+        let offset = self.position as u64;
+        self.file.write_at(&self.buffer, offset).map_err(failed(Operation::Write, &path))?;
+        self.file.sync_data().map_err(failed(Operation::Sync, &path))?;
+        self.position += record_bytes(leaves.len());
+        self.next += leaves.len() as u64;
+        Ok(())
+    }
+
+    /// Goes on in a new segment.
+    fn rotate(&mut self) -> Result<(), FileError> {
+        let name = segment_name(self.next);
+        if self.has_spare {
+            self.place.rename(SPARE, &name)?;
+            self.has_spare = false;
+            self.place.sync_dir(DIR)?;
+        } else {
+            make_segment(&self.place, &name)?;
+        }
+        self.file = self.place.open(&name)?;
+        let old = std::mem::replace(&mut self.name, name);
+        self.closed.push(Closed { name: old, end: self.next });
+        self.position = 0;
+        Ok(())
+    }
+
+    /// Takes note that the leaves below `integrated` are durable in tiles. Segments that hold no
+    /// others are kept for use again, one of them, or removed. Nothing needs to be synced: a
+    /// segment that comes back after a crash is ignored.
+    pub(crate) fn forget(&mut self, integrated: u64) -> Result<(), FileError> {
+        while let Some(oldest) = self.closed.first().filter(|oldest| oldest.end <= integrated) {
+            if self.has_spare {
+                self.place.remove_file(&oldest.name)?;
+            } else {
+                self.place.rename(&oldest.name, SPARE)?;
+                self.has_spare = true;
+            }
+            self.closed.remove(0);
+        }
+        Ok(())
+    }
+
+    /// Whether a spare segment should be made before the current one is full.
+    pub(crate) fn wants_spare(&self) -> bool {
+        !self.has_spare && self.position > SEGMENT_BYTES / 2
+    }
+
+    /// Makes a spare segment; without the journal, so that commits go on meanwhile. Only one
+    /// thread may do so at a time; it then calls [`Self::spare_made`].
+    pub(crate) fn make_spare(place: &Place) -> Result<(), FileError> {
+        make_segment(place, SPARE)
+    }
+
+    /// Takes note of a spare segment.
+    pub(crate) fn spare_made(&mut self) {
+        self.has_spare = true;
+    }
+}
+
+fn record_leaf_bytes() -> usize {
+    size_of::<LeafBytes>()
+}
+
+fn segment_name(first: u64) -> String {
+    format!("{DIR}/{first:020}")
+}
+
+/// Index in a segment's name, without the directory.
+fn parse_segment_name(name: &str) -> Option<u64> {
+    let digits = name.len() == 20 && name.bytes().all(|b| b.is_ascii_digit());
+    if digits { name.parse().ok() } else { None }
+}
+
+/// Makes a segment of zeros, so that no write to it has to grow it; whole when it has its name.
+fn make_segment(place: &Place, name: &str) -> Result<(), FileError> {
+    let temporary = format!("{name}.tmp");
+    write_synced(place.fs(), &place.join(&temporary), &vec![0; SEGMENT_BYTES], PRIVATE_FILE)
+        .and_then(|()| place.rename(&temporary, name))
+        .inspect_err(|_| {
+            let _ = place.remove_file(&temporary); // the first error is the one to report
+        })?;
+    place.sync_dir(DIR)
+}

@@ -1,0 +1,166 @@
+//! Reading the journal at start: which leaves it holds beyond those in tiles, and where it ends.
+
+use super::record::{ALIGNMENT, Announced, Record};
+use super::{Closed, DIR, Journal, LeafBytes, SEGMENT_BYTES, make_segment, segment_name};
+use crate::durable::{Operation, failed};
+use crate::error::{Damage, StoreError};
+use crate::place::Place;
+use sigsum_core::LeafIndex;
+
+/// What a journal held.
+#[derive(Debug, Default)]
+pub(crate) struct Recovered {
+    /// Leaves behind those in tiles, in order.
+    pub(crate) leaves: Vec<LeafBytes>,
+    /// Bytes of a last record that was not written whole.
+    pub(crate) torn_bytes: u64,
+}
+
+impl Journal {
+    /// Reads all segments. The tiles hold the leaves below `integrated`. What was found beyond is
+    /// durable when this returns, whether it was before or not, since it will be acknowledged.
+    ///
+    /// # Errors
+    /// [`StoreError::Damaged`] where leaves that were committed cannot be read, as far as that can
+    /// be told: a broken record with none behind it may have been torn by a crash, or have rotted.
+    pub(crate) fn recover(place: &Place, integrated: u64) -> Result<(Self, Recovered), StoreError> {
+        let mut recovered = Recovered::default();
+        let (mut segments, mut has_spare) = (Vec::new(), false);
+        for name in place.list(DIR)? {
+            match super::parse_segment_name(&name) {
+                Some(first) => segments.push(first),
+                None if name == "spare" => {
+                    has_spare = place.len(super::SPARE)? == Some(SEGMENT_BYTES as u64);
+                }
+                None if name.ends_with(".tmp") => place.remove_file(&format!("{DIR}/{name}"))?,
+                None => (),
+            }
+        }
+        let mut closed = Vec::new();
+        let mut position = SEGMENT_BYTES;
+        for first in &segments {
+            let mut segment = Segment::read(place, *first)?;
+            segment
+                .walk(integrated, &mut recovered)
+                .map_err(|damage| StoreError::damaged(place.join(&segment.name), damage))?;
+            segment.make_durable(place)?;
+            position = segment.position;
+            closed.push(Closed { name: segment.name, end: segment.cursor });
+        }
+        let next = integrated + recovered.leaves.len() as u64;
+        let last = closed.pop();
+        // A journal that ends before the tiles do is not continued, to keep indices in a row.
+        let name = match last {
+            Some(last) if last.end == next => last.name,
+            other => {
+                closed.extend(other);
+                let name = segment_name(next);
+                make_segment(place, &name)?;
+                position = 0;
+                name
+            }
+        };
+        let file = place.open(&name)?;
+        let place = place.clone();
+        let buffer = Vec::new();
+        Ok((Self { place, closed, name, file, position, next, has_spare, buffer }, recovered))
+    }
+}
+
+/// A segment while it is read.
+struct Segment {
+    name: String,
+    bytes: Vec<u8>,
+    /// Where the next record begins.
+    position: usize,
+    /// Index that the next record must have at least; older ones are left from earlier use.
+    cursor: u64,
+    /// Where the first record begins that holds leaves which are not in tiles.
+    keep_from: Option<usize>,
+}
+
+impl Segment {
+    fn read(place: &Place, first: u64) -> Result<Self, StoreError> {
+        let name = segment_name(first);
+        let bytes = place.read(&name, SEGMENT_BYTES)?;
+        let bytes = bytes.ok_or_else(|| StoreError::damaged(place.join(&name), Damage::Missing))?;
+        Ok(Self { name, bytes, position: 0, cursor: first, keep_from: None })
+    }
+
+    /// Reads the records in order, up to the last.
+    fn walk(&mut self, integrated: u64, recovered: &mut Recovered) -> Result<(), Damage> {
+        let due = |recovered: &Recovered| integrated + recovered.leaves.len() as u64;
+        if self.cursor > due(recovered) {
+            return Err(gap(due(recovered), self.cursor));
+        }
+        loop {
+            if let Some(record) = self.record_at(self.position) {
+                let have = due(recovered);
+                let known =
+                    have.checked_sub(record.first).ok_or_else(|| gap(have, record.first))?;
+                let (end, len) = (record.end(), record.len());
+                let known = usize::try_from(known).unwrap_or(usize::MAX);
+                recovered.leaves.extend_from_slice(record.leaves.get(known..).unwrap_or_default());
+                if end > integrated && self.keep_from.is_none() {
+                    self.keep_from = Some(self.position);
+                }
+                self.position += len;
+                self.cursor = end;
+            } else if let Some((position, first)) = self.find_later() {
+                // Broken where all is in tiles does no harm.
+                if first > due(recovered) {
+                    let offset = self.position as u64;
+                    return Err(Damage::Record { offset, index: LeafIndex(self.cursor) });
+                }
+                self.position = position;
+            } else {
+                recovered.torn_bytes += self.torn_bytes();
+                return Ok(());
+            }
+        }
+    }
+
+    fn announced_at(&self, position: usize) -> Option<Announced<'_>> {
+        Announced::read(self.bytes.get(position..)?).filter(|a| a.first() >= self.cursor)
+    }
+
+    fn record_at(&self, position: usize) -> Option<Record<'_>> {
+        self.announced_at(position)?.check()
+    }
+
+    /// The next whole record behind a broken one, and the index of its first leaf.
+    fn find_later(&self) -> Option<(usize, u64)> {
+        // No segment can hold a record so far ahead; without this bound, bytes that look like
+        // headers could make us compute long checksums.
+        let furthest = self.cursor.saturating_add((SEGMENT_BYTES / ALIGNMENT) as u64);
+        let from = self.position + ALIGNMENT;
+        let (headers, _) = self.bytes.get(from..)?.as_chunks::<ALIGNMENT>();
+        let used = headers.iter().enumerate().filter(|(_, header)| **header != [0; ALIGNMENT]);
+        used.map(|(number, _)| from + number * ALIGNMENT).find_map(|position| {
+            let announced = self.announced_at(position).filter(|a| a.first() <= furthest)?;
+            announced.check().map(|record| (position, record.first))
+        })
+    }
+
+    /// Bytes of the record that was being written last, as far as its header tells.
+    fn torn_bytes(&self) -> u64 {
+        let torn = self.announced_at(self.position).filter(|a| a.first() == self.cursor);
+        torn.map_or(0, |a| a.len() as u64)
+    }
+
+    /// Writes again and syncs what is needed: the process that wrote it may have died before its
+    /// sync, and pages that the kernel once failed to write are not tried again by a mere sync.
+    fn make_durable(&self, place: &Place) -> Result<(), StoreError> {
+        let Some(from) = self.keep_from else { return Ok(()) };
+        let Some(bytes) = self.bytes.get(from..self.position) else { return Ok(()) };
+        let path = place.join(&self.name);
+        let file = place.open(&self.name)?;
+        file.write_at(bytes, from as u64).map_err(failed(Operation::Write, &path))?;
+        file.sync_data().map_err(failed(Operation::Sync, &path))?;
+        Ok(())
+    }
+}
+
+fn gap(from: u64, to: u64) -> Damage {
+    Damage::Gap { from: LeafIndex(from), to: LeafIndex(to) }
+}

@@ -1,0 +1,227 @@
+//! Tests of the journal: what a crash or rot does to it.
+
+use super::record::{self, Announced, LeafBytes, record_bytes};
+use super::{DIR, Journal, SEGMENT_BYTES, segment_name};
+use crate::error::{Damage, StoreError};
+use crate::place::Place;
+use proptest::prelude::*;
+use sigsum_core::LeafIndex;
+use std::path::Path;
+
+/// Most leaves in one record: what a segment can hold.
+const MAX_RECORD_LEAVES: usize = (SEGMENT_BYTES - record::HEADER_BYTES) / 128;
+
+/// Leaf number `n`, unlike all others.
+fn leaf(n: u64) -> LeafBytes {
+    let mut bytes = [0; 128];
+    for (at, part) in bytes.as_chunks_mut::<32>().0.iter_mut().enumerate() {
+        *part = sigsum_core::crypto::sha256(&[n.to_be_bytes(), at.to_be_bytes()].concat());
+    }
+    bytes
+}
+
+fn leaves(range: std::ops::Range<u64>) -> Vec<LeafBytes> {
+    range.map(leaf).collect()
+}
+
+fn fresh() -> (Place, Journal) {
+    let place = Place::memory();
+    place.ensure_self().unwrap();
+    Journal::init(&place).unwrap();
+    let (journal, _) = Journal::recover(&place, 0).unwrap();
+    (place, journal)
+}
+
+fn append(journal: &mut Journal, range: std::ops::Range<u64>) {
+    let batch = leaves(range);
+    let (done, result) = journal.append(&batch);
+    result.unwrap();
+    assert_eq!(done, batch.len());
+}
+
+fn recover(place: &Place, integrated: u64) -> Result<(Journal, Vec<LeafBytes>), Damage> {
+    match Journal::recover(place, integrated) {
+        Ok((journal, recovered)) => Ok((journal, recovered.leaves)),
+        Err(StoreError::Damaged { damage, .. }) => Err(damage),
+        Err(other) => panic!("{other}"),
+    }
+}
+
+fn patch(place: &Place, name: &str, offset: usize, change: impl FnOnce(&mut Vec<u8>)) {
+    let bytes = place.read(name, SEGMENT_BYTES).unwrap().unwrap();
+    let mut tail = bytes[offset..].to_vec();
+    change(&mut tail);
+    place.open(name).unwrap().write_at(&tail, offset as u64).unwrap();
+}
+
+#[test]
+fn what_was_appended_is_recovered() {
+    let (place, mut journal) = fresh();
+    append(&mut journal, 0..1);
+    append(&mut journal, 1..70);
+    append(&mut journal, 70..71);
+    drop(journal);
+    let (mut journal, found) = recover(&place, 0).unwrap();
+    assert_eq!(found, leaves(0..71));
+    append(&mut journal, 71..80);
+    drop(journal);
+    assert_eq!(recover(&place, 0).unwrap().1, leaves(0..80));
+    assert_eq!(recover(&place, 33).unwrap().1, leaves(33..80));
+    assert_eq!(recover(&place, 80).unwrap().1, leaves(0..0));
+}
+
+#[test]
+fn a_last_record_torn_at_any_byte_is_cut_off() {
+    let whole = record_bytes(3);
+    // What a segment held before is zeros at first and an old record later.
+    let old = leaves(900..910).as_flattened().to_vec();
+    for (torn_at, behind) in (0..whole).flat_map(|at| [(at, vec![0; whole]), (at, old.clone())]) {
+        let (place, mut journal) = fresh();
+        append(&mut journal, 0..5);
+        append(&mut journal, 5..8);
+        drop(journal);
+        patch(&place, &segment_name(0), record_bytes(5) + torn_at, |tail| {
+            let rest = whole - torn_at;
+            tail[..rest].copy_from_slice(&behind[..rest]);
+        });
+        let (mut journal, found) = recover(&place, 0).unwrap();
+        assert_eq!(found, leaves(0..5), "torn at {torn_at}");
+        append(&mut journal, 5..7);
+        drop(journal);
+        assert_eq!(recover(&place, 0).unwrap().1, leaves(0..7), "torn at {torn_at}");
+    }
+}
+
+#[test]
+fn a_torn_record_is_reported() {
+    let (place, mut journal) = fresh();
+    append(&mut journal, 0..5);
+    append(&mut journal, 5..8);
+    drop(journal);
+    patch(&place, &segment_name(0), record_bytes(5) + 200, |tail| tail[..100].fill(0));
+    let (_, recovered) = Journal::recover(&place, 0).unwrap();
+    assert_eq!(recovered.torn_bytes, record_bytes(3) as u64);
+}
+
+#[test]
+fn a_flipped_bit_before_a_whole_record_is_damage() {
+    for offset in [0, 4, 8, 16, 500] {
+        let (place, mut journal) = fresh();
+        append(&mut journal, 0..5);
+        append(&mut journal, 5..8);
+        drop(journal);
+        patch(&place, &segment_name(0), offset, |tail| tail[0] ^= 0x10);
+        let damage = recover(&place, 0).unwrap_err();
+        assert_eq!(damage, Damage::Record { offset: 0, index: LeafIndex(0) }, "at {offset}");
+        // It does no harm once the leaves are in tiles.
+        assert_eq!(recover(&place, 5).unwrap().1, leaves(5..8));
+    }
+}
+
+#[test]
+fn a_missing_segment_is_a_gap() {
+    let (place, mut journal) = fresh();
+    append(&mut journal, 0..10);
+    append(&mut journal, 10..10 + MAX_RECORD_LEAVES as u64);
+    drop(journal);
+    let mut names = place.list(DIR).unwrap();
+    assert_eq!(names.len(), 2, "{names:?}");
+    place.remove_file(&format!("{DIR}/{}", names.remove(0))).unwrap();
+    let damage = recover(&place, 0).unwrap_err();
+    assert!(matches!(damage, Damage::Gap { from: LeafIndex(0), .. }), "{damage}");
+}
+
+#[test]
+fn a_last_record_of_an_earlier_segment_cannot_be_torn() {
+    let (place, mut journal) = fresh();
+    append(&mut journal, 0..8_000);
+    append(&mut journal, 8_000..9_000);
+    drop(journal);
+    patch(&place, &segment_name(0), record_bytes(8_000) + 64, |tail| tail[0] ^= 1);
+    let damage = recover(&place, 0).unwrap_err();
+    assert!(matches!(damage, Damage::Gap { from: LeafIndex(8_000), .. }), "{damage}");
+}
+
+#[test]
+fn segments_are_used_again() {
+    let (place, mut journal) = fresh();
+    let (mut at, step) = (0, 1_300);
+    for round in 0..60 {
+        append(&mut journal, at..at + step);
+        at += step;
+        if journal.wants_spare() {
+            Journal::make_spare(&place).unwrap();
+            journal.spare_made();
+        }
+        // Tiles lag behind by two batches.
+        journal.forget(at - 2 * step.min(at / 2)).unwrap();
+        let names = place.list(DIR).unwrap();
+        assert!(names.len() <= 3, "round {round}: {names:?}");
+    }
+    let tiles = at - 2 * step;
+    drop(journal);
+    assert_eq!(recover(&place, tiles).unwrap().1, leaves(tiles..at));
+}
+
+#[test]
+fn a_journal_behind_the_tiles_starts_anew() {
+    let (place, mut journal) = fresh();
+    append(&mut journal, 0..8);
+    drop(journal);
+    patch(&place, &segment_name(0), 30, |tail| tail[0] ^= 1);
+    let (mut journal, found) = recover(&place, 8).unwrap();
+    assert!(found.is_empty());
+    append(&mut journal, 8..20);
+    journal.forget(8).unwrap();
+    drop(journal);
+    assert_eq!(recover(&place, 8).unwrap().1, leaves(8..20));
+}
+
+#[test]
+fn a_segment_that_was_begun_and_not_used_is_ignored() {
+    let (place, mut journal) = fresh();
+    append(&mut journal, 0..4);
+    // As after a rename whose directory could not be synced.
+    super::make_segment(&place, &segment_name(4)).unwrap();
+    append(&mut journal, 4..9);
+    drop(journal);
+    let (mut journal, found) = recover(&place, 0).unwrap();
+    assert_eq!(found, leaves(0..9));
+    append(&mut journal, 9..12);
+    drop(journal);
+    assert_eq!(recover(&place, 0).unwrap().1, leaves(0..12));
+    assert_eq!(recover(&place, 6).unwrap().1, leaves(6..12));
+}
+
+#[test]
+fn other_files_in_the_directory_are_left_alone_but_unfinished_ones_removed() {
+    let (place, journal) = fresh();
+    drop(journal);
+    place.replace("journal/notes.txt", b"mine", 0o600).unwrap();
+    place.replace("journal/spare.tmp", b"half", 0o600).unwrap();
+    recover(&place, 0).unwrap();
+    assert!(place.len("journal/notes.txt").unwrap().is_some());
+    assert!(place.len("journal/spare.tmp").unwrap().is_none());
+    assert!(place.path() == Path::new("/memory"));
+}
+
+proptest! {
+    #[test]
+    fn records_are_read_as_written(first in any::<u64>(), count in 1u64..40) {
+        let batch = leaves(0..count);
+        let mut bytes = Vec::new();
+        record::write(first, &batch, &mut bytes);
+        prop_assert_eq!(bytes.len(), record_bytes(batch.len()));
+        let record = Announced::read(&bytes).unwrap().check().unwrap();
+        prop_assert_eq!((record.first, record.leaves), (first, &batch[..]));
+    }
+
+    #[test]
+    fn any_bytes_are_no_record_or_one_that_writes_the_same(bytes: Vec<u8>) {
+        if let Some(record) = Announced::read(&bytes).and_then(|a| a.check()) {
+            let mut again = Vec::new();
+            record::write(record.first, record.leaves, &mut again);
+            prop_assert_eq!(&again[..], &bytes[..record.len()]);
+        }
+    }
+}
