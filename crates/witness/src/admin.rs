@@ -83,9 +83,8 @@ pub fn add_log(data_dir: &Path, log: &LogConfig) -> Result<AddedLog, AdminError>
     let vkeys = all_vkeys(&spec.vkeys, &stored)?;
     TrustedLog::new(spec.origin.clone(), &vkeys, Extensions::Cosigned)
         .map_err(ConfigError::from)?;
-    let id = store.ensure_log(spec.origin.as_str())?;
     let texts: Vec<String> = spec.vkeys.iter().map(ToString::to_string).collect();
-    let new_keys = store.add_vkeys(id, &texts)?;
+    let new_keys = store.add_vkeys(spec.origin.as_str(), &texts)?;
     Ok(AddedLog { origin: spec.origin, is_new: known.is_none(), new_keys })
 }
 

@@ -21,6 +21,8 @@ mod metrics;
 mod run;
 mod serve;
 pub mod store;
+#[cfg(test)]
+mod testing;
 pub mod witness;
 
 pub use config::{Config, ConfigError, LogConfig};

@@ -98,18 +98,8 @@ pub async fn start(
         Some(address) => Some(bind(address).await?),
         None => None,
     };
-    let metrics = WitnessMetrics::register(&context.metrics)?;
     let http_metrics = HttpMetrics::register(&context.metrics, "sigsum_witness")?;
-    let writer = Writer::spawn(backend, config.max_in_flight, metrics.store.clone())
-        .map_err(StartError::Thread)?;
-    let witness = Arc::new(Witness::new(Parts {
-        keys,
-        writer,
-        clock: Arc::clone(&context.clock),
-        deadline: Duration::from_millis(config.request_deadline_ms),
-        max_in_flight: config.max_in_flight,
-        metrics,
-    }));
+    let witness = Arc::new(assemble(&config, keys, backend, &context)?);
     witness.add_logs(loaded.logs);
     let router = serve::router(Arc::clone(&witness), &prefix, &http_metrics);
     let server = spawn(listener, router, &context.shutdown, limits());
@@ -120,7 +110,34 @@ pub async fn start(
     Ok(Handle { witness, server, internal, url_prefix: prefix.to_string(), source })
 }
 
-fn open(
+/// A witness without logs, over an open store.
+///
+/// # Errors
+/// [`StartError::Metrics`], [`StartError::Thread`].
+pub(crate) fn assemble(
+    config: &Config,
+    keys: Vec<CosignerKey>,
+    backend: Box<dyn Backend>,
+    context: &Context,
+) -> Result<Witness, StartError> {
+    let metrics = WitnessMetrics::register(&context.metrics)?;
+    let writer = Writer::spawn(backend, config.max_in_flight, metrics.store.clone())
+        .map_err(StartError::Thread)?;
+    Ok(Witness::new(Parts {
+        keys,
+        writer,
+        clock: Arc::clone(&context.clock),
+        deadline: Duration::from_millis(config.request_deadline_ms),
+        max_in_flight: config.max_in_flight,
+        metrics,
+    }))
+}
+
+/// Opens the store that the configuration names, with all logs.
+///
+/// # Errors
+/// [`StartError`].
+pub(crate) fn open(
     config: &Config,
     specs: &[LogSpec],
     keys: &[CosignerKey],
@@ -133,8 +150,8 @@ fn open(
         return Ok((Box::new(store), loaded));
     }
     let dir = config.data_dir.as_ref().ok_or(ConfigError::Storage)?;
-    let store = SqliteStore::open(dir, &public_keys(keys), config.accept_state)?;
-    let loaded = load(stored_logs(&store, specs)?, specs, &vkeys, Extensions::Cosigned)?;
+    let mut store = SqliteStore::open(dir, &public_keys(keys), config.accept_state)?;
+    let loaded = load(stored_logs(&mut store, specs)?, specs, &vkeys, Extensions::Cosigned)?;
     Ok((Box::new(store), loaded))
 }
 
@@ -143,10 +160,8 @@ fn public_keys(keys: &[CosignerKey]) -> Vec<PublicKey> {
 }
 
 /// The stored logs, after a state was made for those that are new in the configuration.
-fn stored_logs(store: &SqliteStore, specs: &[LogSpec]) -> Result<Vec<StoredLog>, StoreError> {
-    for spec in specs {
-        store.ensure_log(spec.origin.as_str())?;
-    }
+fn stored_logs(store: &mut SqliteStore, specs: &[LogSpec]) -> Result<Vec<StoredLog>, StoreError> {
+    store.ensure_logs(specs.iter().map(|spec| spec.origin.as_str()))?;
     store.logs()
 }
 
@@ -154,6 +169,7 @@ async fn bind(address: &str) -> Result<Listener, ListenError> {
     address.parse::<Endpoint>()?.bind().await
 }
 
+#[allow(clippy::field_reassign_with_default, reason = "the struct is non_exhaustive")]
 fn limits() -> Limits {
     let mut limits = Limits::default();
     limits.drain_ms = DRAIN_MS;

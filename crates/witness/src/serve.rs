@@ -103,3 +103,6 @@ fn read_hash(text: &str) -> Option<[u8; 32]> {
 async fn show_page(State(shared): State<Shared>) -> Response {
     page::render(&shared.witness)
 }
+
+#[cfg(test)]
+mod tests;

@@ -303,3 +303,6 @@ fn report(log: &Log, refusal: &Refusal, request: &AddCheckpointRequest) {
         _ => tracing::debug!(%origin, %refusal, "not cosigned"),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -171,27 +171,33 @@ impl SqliteStore {
         Ok(logs)
     }
 
-    /// The state of a log; one that is new starts with the empty tree.
+    /// Makes a state for logs that have none, with the empty tree, in one transaction.
     ///
     /// # Errors
     /// [`StoreError`].
-    pub fn ensure_log(&self, origin: &str) -> Result<LogId, StoreError> {
-        let empty = TreeHead::empty();
-        self.connection.execute(
-            "INSERT INTO log (origin, size, root_hash) VALUES (?1, 0, ?2)
-                ON CONFLICT (origin) DO NOTHING",
-            params![origin, empty.root_hash.as_bytes()],
-        )?;
-        let query = "SELECT id FROM log WHERE origin = ?1";
-        Ok(LogId(self.connection.query_row(query, [origin], |row| row.get(0))?))
+    pub fn ensure_logs<'a>(
+        &mut self,
+        origins: impl IntoIterator<Item = &'a str>,
+    ) -> Result<Vec<LogId>, StoreError> {
+        let immediate = TransactionBehavior::Immediate;
+        let transaction = self.connection.transaction_with_behavior(immediate)?;
+        let mut ids = Vec::new();
+        for origin in origins {
+            ids.push(ensure_log(&transaction, origin)?);
+        }
+        transaction.commit()?;
+        Ok(ids)
     }
 
-    /// Adds verifier keys to a log; those it has stay. Returns how many were new.
+    /// Adds verifier keys to a log, which is made if it is new; keys that are there stay. Gives the
+    /// number of new keys.
     ///
     /// # Errors
     /// [`StoreError`].
-    pub fn add_vkeys(&mut self, log: LogId, vkeys: &[String]) -> Result<usize, StoreError> {
-        let transaction = self.connection.transaction()?;
+    pub fn add_vkeys(&mut self, origin: &str, vkeys: &[String]) -> Result<usize, StoreError> {
+        let immediate = TransactionBehavior::Immediate;
+        let transaction = self.connection.transaction_with_behavior(immediate)?;
+        let log = ensure_log(&transaction, origin)?;
         let mut new = 0usize;
         for vkey in vkeys {
             let insert = "INSERT INTO vkey VALUES (?1, ?2) ON CONFLICT DO NOTHING";
@@ -274,6 +280,17 @@ fn apply(
     }
     let (size, root) = head.query_row([log.0], |row| Ok((row.get(0)?, row.get(1)?)))?;
     Ok(Outcome::Conflict(head_of(size, root)?))
+}
+
+fn ensure_log(connection: &Connection, origin: &str) -> Result<LogId, StoreError> {
+    let mut find = connection.prepare_cached("SELECT id FROM log WHERE origin = ?1")?;
+    if let Some(id) = find.query_row([origin], |row| row.get(0)).optional()? {
+        return Ok(LogId(id));
+    }
+    let insert = "INSERT INTO log (origin, size, root_hash) VALUES (?1, 0, ?2)";
+    let empty = TreeHead::empty().root_hash;
+    connection.prepare_cached(insert)?.execute(params![origin, empty.as_bytes()])?;
+    Ok(LogId(connection.last_insert_rowid()))
 }
 
 fn head_of(size: i64, root_hash: Vec<u8>) -> Result<TreeHead, StoreError> {

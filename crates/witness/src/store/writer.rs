@@ -17,9 +17,13 @@ use tokio::sync::{OwnedMutexGuard, oneshot};
 /// Advances in one transaction at most. At 64 a transaction takes a few milliseconds, and the
 /// measured gain of larger ones is gone.
 const MAX_BATCH: usize = 64;
-/// How long a cosigned checkpoint may wait to be recorded. After a crash the witness cosigns what
-/// it had not recorded anew, so this bounds that work and not what is safe.
-const RECORD_INTERVAL: Duration = Duration::from_secs(1);
+/// How long cosigned checkpoints wait to be recorded. A log with a head a second is then written
+/// once in ten; after a crash the witness cosigns anew what it had not recorded.
+const RECORD_INTERVAL: Duration = Duration::from_secs(10);
+
+/// Cosigned checkpoints in one transaction at most, unless all are asked for: the heads in the same
+/// transaction wait for no more than for as many heads.
+const MAX_RECORDS: usize = MAX_BATCH;
 
 /// What a log's lock protects.
 #[derive(Debug)]
@@ -88,7 +92,7 @@ impl Writer {
             backend,
             jobs,
             unrecorded: Arc::clone(&unrecorded),
-            last_record: Instant::now(),
+            recorded_at: Instant::now(),
             metrics,
         };
         let thread = std::thread::Builder::new()
@@ -154,7 +158,8 @@ struct Worker {
     backend: Box<dyn Backend>,
     jobs: Receiver<Job>,
     unrecorded: Unrecorded,
-    last_record: Instant,
+    /// When nothing was left to record.
+    recorded_at: Instant,
     metrics: StoreMetrics,
 }
 
@@ -182,7 +187,8 @@ impl Worker {
     fn run(&mut self) {
         loop {
             let mut round = Round::default();
-            match self.jobs.recv_timeout(RECORD_INTERVAL) {
+            let until_due = RECORD_INTERVAL.saturating_sub(self.recorded_at.elapsed());
+            match self.jobs.recv_timeout(until_due) {
                 Ok(job) => round.take(job),
                 Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => round.stop = true,
@@ -204,15 +210,7 @@ impl Worker {
 
     /// Commits one round and answers everyone in it.
     fn finish(&mut self, round: Round) {
-        let due = self.last_record.elapsed() >= RECORD_INTERVAL;
-        let cosigned = if due || round.stop || !round.records.is_empty() {
-            self.last_record = Instant::now();
-            std::mem::take(&mut *lock(&self.unrecorded))
-        } else {
-            HashMap::new()
-        };
-        let cosigned: Vec<_> =
-            cosigned.into_iter().map(|(log, note)| Cosigned { log, note }).collect();
+        let cosigned = self.due_records(round.stop || !round.records.is_empty());
         let (advances, waiting): (Vec<_>, Vec<_>) =
             round.wishes.into_iter().map(|w| (w.advance, (w.turn, w.reply))).unzip();
         let result = if advances.is_empty() && cosigned.is_empty() {
@@ -227,12 +225,29 @@ impl Worker {
             self.metrics.failed();
             tracing::error!(%error, advances = advances.len(), "the store failed; nothing of this batch is signed");
             self.put_back(cosigned);
+            self.recorded_at = Instant::now();
         }
         for reply in round.records {
             // The requester may have gone.
             let _ = reply.send(result.as_ref().map(|_| ()).map_err(Arc::clone));
         }
         answer(advances, waiting, result);
+    }
+
+    /// Some of what waits to be recorded, if it is time; or all of it.
+    fn due_records(&mut self, all: bool) -> Vec<Cosigned> {
+        if !all && self.recorded_at.elapsed() < RECORD_INTERVAL {
+            return Vec::new();
+        }
+        let mut unrecorded = lock(&self.unrecorded);
+        let most = if all { usize::MAX } else { MAX_RECORDS };
+        let logs: Vec<LogId> = unrecorded.keys().take(most).copied().collect();
+        let take = |log| Some(Cosigned { log, note: unrecorded.remove(&log)? });
+        let taken = logs.into_iter().filter_map(take).collect();
+        if unrecorded.is_empty() {
+            self.recorded_at = Instant::now();
+        }
+        taken
     }
 
     /// Keeps what could not be recorded, unless something newer waits.
