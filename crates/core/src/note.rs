@@ -10,6 +10,9 @@
 //!   and all are kept. Every line of a known key has to verify, so one bad line among them spoils
 //!   the note (section "Signatures": a signature from a known key MUST be verified).
 //! - A signature of zero bytes behind the key id is refused, as Go's `sumdb/note` does.
+//! - Base64 has to be canonical, in lines of unknown keys too: Go's `sumdb/note` takes stray bits
+//!   under the padding and, in vkeys, newlines. Nobody writes them, and they would not be written
+//!   back as they came.
 
 mod key;
 mod line;

@@ -11,6 +11,10 @@
 //! Both formats take what the other tools take: a threshold may be written `+2` or `02`, the last
 //! newline may be missing. Sigsum policies may have carriage returns at line ends, which Go's line
 //! scanner drops.
+//!
+//! A `tlog-policy` may list logs with vkeys of type 1 and 6, the ones `tlog-checkpoint` describes,
+//! and witnesses with type 4 and 6. A log with a key of type 4 is refused: that is a witness's key
+//! on the wrong line.
 
 mod builder;
 mod entity;
