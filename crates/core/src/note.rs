@@ -25,28 +25,34 @@ pub use mldsa44::{MlDsa44PublicKey, MlDsa44Signature, MlDsa44VerifyingKey};
 pub(crate) use verifier::PreparedKey;
 pub use verifier::{NoteSignature, Verifier};
 
+use crate::tree_head::CosignedTreeHead;
 use alloc::{borrow::ToOwned, string::String, vec::Vec};
 use core::fmt;
 
-/// Most signature lines of a note. The specification asks for 16; a checkpoint that each of 32
-/// witnesses (the least that a policy has to support) cosigned with two algorithms and its log
-/// signed with two has 66, and this is the next power of two.
-pub const MAX_SIGNATURES: usize = 128;
+/// Most signature lines of a note. The specification asks for 16. A log's checkpoint has as many
+/// cosignatures as its tree head, and the log's own signature with up to two algorithms.
+pub const MAX_SIGNATURES: usize = CosignedTreeHead::MAX_COSIGNATURES + 2;
 
 /// Longest signature line that the sizes below reckon with: em dash, two spaces, newline (6 bytes),
 /// a name of 255 bytes (most that a cosigner name may have, `tlog-cosignature`) and the base64 of
 /// 5,000 bytes ("up to nearly 5kB", `signed-note`). Not a limit by itself.
 const LARGE_LINE_BYTES: usize = 6 + 255 + 5_000_usize.div_ceil(3) * 4;
 
-/// A signature line with an ML-DSA-44 cosignature: key id, time and 2,420 bytes in base64.
+/// Longest line of an Ed25519 cosignature: key id, time and 64 bytes in base64.
+const ED25519_LINE_BYTES: usize = 6 + 255 + (4 + 8 + 64_usize).div_ceil(3) * 4;
+
+/// Longest line of an ML-DSA-44 cosignature: key id, time and 2,420 bytes in base64.
 const ML_DSA_44_LINE_BYTES: usize = 6 + 255 + (4 + 8 + 2_420_usize).div_ceil(3) * 4;
 
-/// Largest note that is read, with its signatures: 16 of the largest signatures and a text of
-/// 64 KiB, or 66 ML-DSA-44 cosignatures and a checkpoint; see [`MAX_SIGNATURES`].
+/// Largest note that is read, with its signatures. Holds a text of 64 KiB with 16 of the largest
+/// signatures; a checkpoint of 16 KiB with [`MAX_SIGNATURES`] of Ed25519; and one that each of 32
+/// witnesses (the least that a policy has to support) and the log signed with Ed25519 and ML-DSA-44.
 pub const MAX_NOTE_BYTES: usize = 256 * 1024;
 
 const _: () = assert!(64 * 1024 + 16 * LARGE_LINE_BYTES <= MAX_NOTE_BYTES);
-const _: () = assert!(16 * 1024 + 66 * ML_DSA_44_LINE_BYTES <= MAX_NOTE_BYTES);
+const _: () = assert!(16 * 1024 + MAX_SIGNATURES * ED25519_LINE_BYTES <= MAX_NOTE_BYTES);
+const _: () =
+    assert!(16 * 1024 + 33 * (ED25519_LINE_BYTES + ML_DSA_44_LINE_BYTES) <= MAX_NOTE_BYTES);
 
 /// Why bytes are no signed note.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

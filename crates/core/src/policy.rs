@@ -37,15 +37,24 @@ pub use text::{PolicyText, PolicyTextError};
 pub use write::{PolicyWriteError, UnknownKeyNames};
 
 use crate::bytes::{KeyHash, PublicKey};
+use crate::tree_head::CosignedTreeHead;
 use alloc::{format, vec::Vec};
 
-/// Most logs, witnesses and groups of a policy, each. The specifications ask for 32; a monitor's
-/// policy may list every public log and witness there is, so 32 times that.
-pub const MAX_ENTRIES: usize = 1024;
+/// Most logs of a policy. The specifications ask for 32; a monitor's policy may list every public
+/// log there is, so 32 times that.
+pub const MAX_LOGS: usize = 1024;
 
-/// Largest policy file: [`MAX_ENTRIES`] logs and as many witnesses with 2 KiB each, which holds an
-/// ML-DSA-44 vkey (1,752 bytes of base64) and a URL; groups are small beside that.
-pub const MAX_POLICY_BYTES: usize = 2 * MAX_ENTRIES * 2048;
+/// Most witnesses of a policy. The specifications ask for 32. A log adds a cosignature of each
+/// witness of its policy to its head, so more than a head can have would make it unreadable.
+pub const MAX_WITNESSES: usize = CosignedTreeHead::MAX_COSIGNATURES;
+
+/// Most groups of a policy. The specifications ask for 32; more groups than witnesses are groups of
+/// one member.
+pub const MAX_GROUPS: usize = MAX_WITNESSES;
+
+/// Largest policy file: 2 KiB for each log, witness and group, which holds an ML-DSA-44 vkey (1,752
+/// bytes of base64) and a URL.
+pub const MAX_POLICY_BYTES: usize = (MAX_LOGS + MAX_WITNESSES + MAX_GROUPS) * 2048;
 
 /// Longest line, without its newline, as with Go's `bufio.Scanner` (64 KiB with the newline).
 pub const MAX_LINE_BYTES: usize = 64 * 1024 - 1;

@@ -6,6 +6,7 @@ use super::mldsa44::MlDsa44VerifyingKey;
 use crate::bytes::Signature;
 use crate::checkpoint::Checkpoint;
 use crate::crypto::VerifyingKey;
+use alloc::vec::Vec;
 
 /// What a note says of one key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -93,19 +94,26 @@ impl Verifier {
         }
     }
 
-    /// Valid where at least one line is of this key and all that are pass.
+    /// Valid where at least one line is of this key and all that are pass. Anyone can repeat a good
+    /// line, so the same signature is checked once.
     fn judge(
         &self,
         lines: &[SignatureLine],
         pass: impl Fn(&SignatureLine) -> bool,
     ) -> NoteSignature {
-        let mut verdict = NoteSignature::Missing;
+        let mut good: Vec<&[u8]> = Vec::new();
         for line in lines.iter().filter(|line| self.is_named_in(line)) {
+            if good.contains(&line.signature.as_slice()) {
+                continue;
+            }
             if !pass(line) {
                 return NoteSignature::Invalid;
             }
-            verdict = NoteSignature::Valid;
+            good.push(&line.signature);
         }
-        verdict
+        if good.is_empty() { NoteSignature::Missing } else { NoteSignature::Valid }
     }
 }
+
+#[cfg(test)]
+mod tests;

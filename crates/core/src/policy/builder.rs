@@ -4,7 +4,7 @@ use super::entity::{PolicyLog, PolicyWitness};
 use super::error::{NameUse, PolicyErrorKind};
 use super::quorum::{Group, Member, Quorum, Target};
 use super::text::PolicyText;
-use super::{MAX_ENTRIES, Policy};
+use super::{MAX_GROUPS, MAX_LOGS, MAX_WITNESSES, Policy};
 use alloc::{collections::BTreeMap, vec::Vec};
 
 /// How many members of a group suffice.
@@ -50,8 +50,8 @@ impl PolicyBuilder {
         if self.logs.iter().any(|other| other.key_hash() == log.key_hash()) {
             return Err(PolicyErrorKind::DuplicateLog(key.clone()));
         }
-        if self.logs.len() >= MAX_ENTRIES {
-            return Err(PolicyErrorKind::TooMany("logs"));
+        if self.logs.len() >= MAX_LOGS {
+            return Err(PolicyErrorKind::TooMany { what: "logs", max: MAX_LOGS });
         }
         self.logs.push(log);
         Ok(self)
@@ -72,8 +72,8 @@ impl PolicyBuilder {
         if self.witnesses.iter().any(|other| other.key_hash() == witness.key_hash()) {
             return Err(PolicyErrorKind::DuplicateWitness(key.clone()));
         }
-        if self.witnesses.len() >= MAX_ENTRIES {
-            return Err(PolicyErrorKind::TooMany("witnesses"));
+        if self.witnesses.len() >= MAX_WITNESSES {
+            return Err(PolicyErrorKind::TooMany { what: "witnesses", max: MAX_WITNESSES });
         }
         self.names.insert(witness.name().clone(), Target::Witness(self.witnesses.len()));
         self.witnesses.push(witness);
@@ -100,8 +100,8 @@ impl PolicyBuilder {
             return Err(PolicyErrorKind::ThresholdOutOfRange);
         }
         self.check_free(&name, NameUse::Group)?;
-        if self.groups.len() >= MAX_ENTRIES {
-            return Err(PolicyErrorKind::TooMany("groups"));
+        if self.groups.len() >= MAX_GROUPS {
+            return Err(PolicyErrorKind::TooMany { what: "groups", max: MAX_GROUPS });
         }
         let members = self.take_members(members, &name)?;
         self.names.insert(name.clone(), Target::Group(self.groups.len()));

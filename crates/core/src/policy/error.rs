@@ -1,6 +1,5 @@
 //! What is wrong with a policy, in the words of the Go tools.
 
-use super::MAX_ENTRIES;
 use super::quote::is_printable;
 use super::text::{PolicyText, PolicyTextError};
 use crate::bytes::PublicKey;
@@ -99,9 +98,14 @@ pub enum PolicyErrorKind {
         /// Size of what was given.
         got: usize,
     },
-    /// More than [`MAX_ENTRIES`] logs, witnesses or groups.
-    #[error("more than {MAX_ENTRIES} {0}")]
-    TooMany(&'static str),
+    /// More logs, witnesses or groups than the limit.
+    #[error("more than {max} {what}")]
+    TooMany {
+        /// Which of the three.
+        what: &'static str,
+        /// The limit.
+        max: usize,
+    },
     /// The first word of a line.
     #[error("unknown keyword: {}", .0.quoted())]
     UnknownKeyword(PolicyText),

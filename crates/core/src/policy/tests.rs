@@ -113,22 +113,25 @@ fn k_of_n_needs_a_threshold_in_range() {
 }
 
 #[test]
-fn as_many_logs_witnesses_and_groups_as_the_limit_are_taken() {
+fn as_many_logs_witnesses_and_groups_as_the_limits_are_taken() {
     let mut builder = PolicyBuilder::new();
-    for number in 0..MAX_ENTRIES {
+    for number in 0..MAX_LOGS {
+        builder.add_log(PolicyLog::sigsum(&numbered(number), None)).unwrap();
+    }
+    for number in 0..MAX_WITNESSES {
         let (key, name) = (numbered(number), text(&format!("w{number}")));
-        builder.add_log(PolicyLog::sigsum(&key, None)).unwrap();
         builder.add_witness(PolicyWitness::sigsum(name.clone(), &key, None)).unwrap();
         builder.add_group(text(&format!("g{number}")), Threshold::Any, vec![name]).unwrap();
     }
+    let too_many = |what, max| PolicyErrorKind::TooMany { what, max };
     let log = PolicyLog::sigsum(&public_key(1), None);
-    assert_eq!(builder.add_log(log).unwrap_err(), PolicyErrorKind::TooMany("logs"));
+    assert_eq!(builder.add_log(log).unwrap_err(), too_many("logs", MAX_LOGS));
     let witness = PolicyWitness::sigsum(text("w"), &public_key(1), None);
     let error = builder.add_witness(witness).unwrap_err();
-    assert_eq!(error, PolicyErrorKind::TooMany("witnesses"));
+    assert_eq!(error, too_many("witnesses", MAX_WITNESSES));
     let error = builder.add_group(text("g"), Threshold::Any, vec![text("g0")]).unwrap_err();
-    assert_eq!(error, PolicyErrorKind::TooMany("groups"));
-    builder.set_quorum(&text("g1023")).unwrap();
+    assert_eq!(error, too_many("groups", MAX_GROUPS));
+    builder.set_quorum(&text("g1")).unwrap();
     let policy = builder.finish().unwrap();
     let written = policy.to_sigsum_text().unwrap();
     assert_eq!(Policy::parse_sigsum(&written), Ok(policy));

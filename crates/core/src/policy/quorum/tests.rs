@@ -108,15 +108,15 @@ fn time_is_the_latest_at_which_the_quorum_holds() {
 #[test]
 fn deep_nesting_needs_no_deep_stack() {
     let mut text = format!("witness w {}\ngroup g0 all w\n", public_key(1));
-    for depth in 1..crate::policy::MAX_ENTRIES {
+    for depth in 1..crate::policy::MAX_GROUPS {
         text += &format!("group g{depth} all g{}\n", depth - 1);
     }
-    text += &format!("quorum g{}\n", crate::policy::MAX_ENTRIES - 1);
+    text += &format!("quorum g{}\n", crate::policy::MAX_GROUPS - 1);
     let policy = Policy::parse_sigsum(text.as_bytes()).unwrap();
     assert!(satisfied(&policy, &[0]) && !satisfied(&policy, &[]));
     assert_eq!(policy.quorum().time_s(&|_| Some(7)), Some(7));
     let report = policy.quorum().evaluate(&|_| false);
-    assert_eq!(report.to_string().lines().count(), crate::policy::MAX_ENTRIES);
+    assert_eq!(report.to_string().lines().count(), crate::policy::MAX_GROUPS);
     assert_eq!(policy.clone(), policy);
 }
 
