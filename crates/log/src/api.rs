@@ -55,7 +55,10 @@ impl LogService {
     }
 
     /// Leaves for a follower, from the whole committed tree; `None` at its end.
-    pub(crate) fn follower_leaves(&self, request: GetLeaves) -> Result<Option<Vec<Leaf>>, ApiError> {
+    pub(crate) fn follower_leaves(
+        &self,
+        request: GetLeaves,
+    ) -> Result<Option<Vec<Leaf>>, ApiError> {
         let size = self.store.committed_size();
         let end = reads::follower_leaves_end(&request, size, self.max_range)?;
         let leaves = end.map(|end| self.store.leaves(request.start, end));
@@ -106,7 +109,7 @@ fn store_failure(error: &StoreError) -> ApiError {
         return unavailable(RETRY_AFTER_S, error.to_string());
     }
     match error {
-        StoreError::Broken | StoreError::File(_) => {
+        StoreError::File(_) | StoreError::Earlier(_) | StoreError::Closed => {
             unavailable(RETRY_AFTER_REPAIR_S, error.to_string())
         }
         _ => ApiError::Internal(error.to_string()),

@@ -1,13 +1,14 @@
 //! Settings of a log: what [`crate::start`] takes, and the TOML file of log-go that fills it.
 
-mod duration;
 mod file;
 
-pub use duration::{DurationError, GoDuration};
 pub use file::{
     DEFAULT_DATA_DIR, DEFAULT_EXTERNAL, DEFAULT_INTERNAL, DEFAULT_STH_FILE, FileConfig,
     FileConfigError, PrimaryTable, SecondaryTable, Settings,
 };
+
+pub use sigsum_client::{DurationError, GoDuration};
+use sigsum_store::Place;
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -26,12 +27,14 @@ pub const DEFAULT_MIN_INTERVAL: Duration = Duration::from_millis(100);
 pub const DEFAULT_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Where the tree lives.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub enum Storage {
-    /// In this directory.
+    /// In this directory, which [`crate::init`] made.
     DataDir(PathBuf),
-    /// In memory, gone with the process.
+    /// In memory, gone with the log: a new tree at every start.
     Ephemeral,
+    /// On any file system, where `sigsum_store::Store::init` made a store; for tests and faults.
+    Place(Place),
 }
 
 /// Settings of a running log.

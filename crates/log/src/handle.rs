@@ -10,6 +10,7 @@ use sigsum_service::listen::BoundAddress;
 use sigsum_service::serve::ServerHandle;
 use sigsum_service::shutdown::Shutdown;
 use sigsum_store::LogStore;
+use std::fmt;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use tokio::sync::watch;
@@ -31,7 +32,6 @@ pub struct Status {
 }
 
 /// A running log. Dropping it does not stop the log; its shutdown token or [`Handle::stop`] does.
-#[derive(Debug)]
 pub struct Handle {
     external: BoundAddress,
     internal: Option<BoundAddress>,
@@ -41,6 +41,14 @@ pub struct Handle {
     heads: watch::Receiver<HeadStatus>,
     shutdown: Shutdown,
     ended: JoinHandle<()>,
+}
+
+impl fmt::Debug for Handle {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut log = f.debug_struct("Handle");
+        log.field("external", &self.external).field("internal", &self.internal);
+        log.finish_non_exhaustive()
+    }
 }
 
 /// What a log consists of while it runs.
@@ -115,6 +123,18 @@ impl Handle {
             quorum: published.is_some_and(|head| head.quorum),
             heads: self.heads.borrow().clone(),
         }
+    }
+
+    /// Waits until the status is as asked for; looks again whenever something happened to heads or
+    /// witnesses. False when the log stops before.
+    pub async fn until(&self, mut reached: impl FnMut(&Status) -> bool) -> bool {
+        let mut heads = self.heads.clone();
+        while !reached(&self.status()) {
+            if heads.changed().await.is_err() {
+                return false;
+            }
+        }
+        true
     }
 
     /// Stops: no new connections, running requests end, what waits is committed, the data

@@ -15,5 +15,25 @@
 //! publisher task does it. What is served is exchanged in one place that readers take without a
 //! lock.
 
+mod api;
 pub mod config;
 pub mod engine;
+mod handle;
+mod metrics;
+pub mod mktree;
+mod open;
+mod publisher;
+pub mod sequencer;
+mod serve;
+mod served;
+mod start;
+pub mod sth;
+mod witnesses;
+
+pub use config::{Config, FileConfig, Settings, Storage};
+pub use handle::{Handle, Status};
+pub use open::init;
+pub use publisher::{HeadStatus, WitnessStatus};
+pub use sigsum_api::LogApi;
+pub use start::{Context, StartError, start};
+pub use witnesses::{WitnessPeer, WitnessSetupError, Witnesses};

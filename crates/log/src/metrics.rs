@@ -16,45 +16,45 @@ const COMMIT_BUCKETS_S: &[f64] =
 
 /// All metrics of one log.
 #[derive(Debug)]
-pub struct LogMetrics {
+pub(crate) struct LogMetrics {
     /// By endpoint.
-    pub http: HttpMetrics,
+    pub(crate) http: HttpMetrics,
     /// Durable commits.
-    pub commits: Counter,
+    pub(crate) commits: Counter,
     /// Leaves in them, those already known included.
-    pub committed_leaves: Counter,
+    pub(crate) committed_leaves: Counter,
     /// Commits that failed.
-    pub commit_failures: Counter,
+    pub(crate) commit_failures: Counter,
     /// Seconds of a commit.
-    pub commit_seconds: Histogram,
+    pub(crate) commit_seconds: Histogram,
     /// Leaves that are durable.
-    pub committed_size: Gauge,
+    pub(crate) committed_size: Gauge,
     /// Size of the last signed head.
-    pub signed_size: Gauge,
+    pub(crate) signed_size: Gauge,
     /// Size of the served head.
-    pub published_size: Gauge,
+    pub(crate) published_size: Gauge,
     /// Cosignatures of the served head.
-    pub published_cosignatures: Gauge,
+    pub(crate) published_cosignatures: Gauge,
     /// Unix time at which the served head last changed.
-    pub published_time_s: Gauge,
+    pub(crate) published_time_s: Gauge,
     /// 1 while rounds end without a quorum.
-    pub quorum_missing: Gauge,
+    pub(crate) quorum_missing: Gauge,
     /// Heads that were not signed, stored or published, by the step that failed.
-    pub head_failures: Counters,
+    pub(crate) head_failures: Counters,
     /// log-go: requests to witnesses.
-    pub witness_requests: Counters,
+    pub(crate) witness_requests: Counters,
     /// log-go: seconds of those that brought a cosignature.
-    pub witness_latency: Histograms,
+    pub(crate) witness_latency: Histograms,
     /// log-go: rounds with and without a quorum.
-    pub quorum_total: Counters,
+    pub(crate) quorum_total: Counters,
     /// log-go: seconds from a round's start to its quorum.
-    pub quorum_latency: Histogram,
+    pub(crate) quorum_latency: Histogram,
     /// Unix time of each witness's last cosignature.
-    pub witness_success_time_s: Gauges,
+    pub(crate) witness_success_time_s: Gauges,
     /// Each witness's clock minus ours, at its last cosignature.
-    pub witness_clock_skew_s: Gauges,
+    pub(crate) witness_clock_skew_s: Gauges,
     /// 1 while a witness knows a larger tree than this log signed.
-    pub witness_ahead: Gauges,
+    pub(crate) witness_ahead: Gauges,
 }
 
 impl LogMetrics {
@@ -62,7 +62,7 @@ impl LogMetrics {
     ///
     /// # Errors
     /// A name is taken: two logs share a registry.
-    pub fn register(registry: &Registry) -> Result<Arc<Self>, MetricsError> {
+    pub(crate) fn register(registry: &Registry) -> Result<Arc<Self>, MetricsError> {
         let counter = |name, help| registry.counter(name, help);
         let gauge = |name, help| registry.gauge(name, help);
         let by_witness = |name, help| registry.gauges(name, help, &["witness"]);

@@ -1,6 +1,6 @@
 //! What `sigsum-mktree` does: prepares the startup file that lets a log without an sth file start.
 
-use crate::sth::{SthFile, StartupMode};
+use crate::sth::{StartupMode, SthFile};
 use sigsum_store::durable::{self, FileError};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;

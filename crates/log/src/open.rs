@@ -36,13 +36,13 @@ pub(crate) fn open(
     let recovery = store.recovery();
     tracing::info!(
         dir = %place.path().display(),
-        truncated_journal_bytes = recovery.truncated_journal_bytes,
+        torn_journal_bytes = recovery.torn_journal_bytes,
         recovered_leaves = recovery.recovered_leaves,
         rewritten_files = recovery.rewritten.len(),
         "data opened"
     );
     let Some(sth) = sth else { return Ok(store) };
-    sth.check(&state, &store, initialised || *storage != Storage::Ephemeral)?;
+    sth.check(&state, &store, initialised)?;
     // Before anything is written: a second start must not take the tree for a new one.
     if state.startup.is_some() {
         sth.remove_startup()?;
@@ -59,15 +59,15 @@ fn prepare(
     startup: Option<StartupMode>,
     log: &PublicKey,
 ) -> Result<(Place, bool), StartError> {
-    let dir = match storage {
-        Storage::DataDir(dir) => dir,
+    let place = match storage {
+        Storage::DataDir(dir) => Place::dir(dir),
+        Storage::Place(place) => place.clone(),
         Storage::Ephemeral => {
             let place = Place::memory();
             Store::init(&place, log)?;
             return Ok((place, false));
         }
     };
-    let place = Place::dir(dir);
     if startup == Some(StartupMode::Empty) {
         match Store::init(&place, log) {
             // Whether it is empty is checked once it is open.

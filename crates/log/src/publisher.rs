@@ -98,6 +98,9 @@ impl Publisher {
             problems: HashMap::new(),
             failing: None,
         };
+        if self.served.head().is_some_and(|head| head.quorum) {
+            self.health.ready();
+        }
         while !shutdown.is_triggered() {
             let now = running.started.elapsed();
             self.act(now, &mut running).await;
@@ -187,11 +190,7 @@ impl Publisher {
     }
 
     /// Takes the end of a request to a witness.
-    fn answered(
-        &mut self,
-        ended: Result<(Request, Outcome), JoinError>,
-        running: &mut Running,
-    ) {
+    fn answered(&mut self, ended: Result<(Request, Outcome), JoinError>, running: &mut Running) {
         let now = running.started.elapsed();
         let (request, outcome) = match ended {
             Ok(ended) => ended,
@@ -300,6 +299,9 @@ impl Publisher {
         self.metrics.published_size.set(gauge_value(size.0));
         self.metrics.published_cosignatures.set(gauge_value(cosignatures as u64));
         self.metrics.published_time_s.set(gauge_value(self.clock.now_s()));
+        if quorum {
+            self.health.ready();
+        }
         tracing::debug!(%size, cosignatures, quorum, "tree head published");
         self.served.replace(served);
     }

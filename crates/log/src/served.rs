@@ -9,20 +9,20 @@ use std::sync::Arc;
 
 /// A published head in all its forms.
 #[derive(Debug)]
-pub struct ServedHead {
+pub(crate) struct ServedHead {
     /// The head.
-    pub cosigned: CosignedTreeHead,
+    pub(crate) cosigned: CosignedTreeHead,
     /// Whether it has the policy's quorum.
-    pub quorum: bool,
+    pub(crate) quorum: bool,
     /// Body of get-tree-head.
-    pub body: Bytes,
+    pub(crate) body: Bytes,
     /// Body of `checkpoint`.
-    pub checkpoint: Bytes,
+    pub(crate) checkpoint: Bytes,
 }
 
 impl ServedHead {
     /// Renders a head.
-    pub fn new(head: &CosignedHead, quorum: bool, log: &PublicKey) -> Self {
+    pub(crate) fn new(head: &CosignedHead, quorum: bool, log: &PublicKey) -> Self {
         let cosigned = head.cosigned().clone();
         let body = tree_head_body(&cosigned).into();
         let checkpoint = head.to_checkpoint(log).to_bytes().into();
@@ -30,30 +30,30 @@ impl ServedHead {
     }
 
     /// Number of leaves that are visible.
-    pub fn size(&self) -> TreeSize {
+    pub(crate) fn size(&self) -> TreeSize {
         self.cosigned.signed.tree_head.size
     }
 }
 
 /// The place where the head is exchanged.
 #[derive(Debug, Default)]
-pub struct Served {
+pub(crate) struct Served {
     current: ArcSwapOption<ServedHead>,
 }
 
 impl Served {
     /// The head, once there is one.
-    pub fn head(&self) -> Option<Arc<ServedHead>> {
+    pub(crate) fn head(&self) -> Option<Arc<ServedHead>> {
         self.current.load_full()
     }
 
     /// Number of leaves that are visible; zero before the first head.
-    pub fn size(&self) -> TreeSize {
+    pub(crate) fn size(&self) -> TreeSize {
         self.current.load().as_ref().map(|head| head.size()).unwrap_or_default()
     }
 
     /// Serves this head from now on.
-    pub fn replace(&self, head: ServedHead) {
+    pub(crate) fn replace(&self, head: ServedHead) {
         self.current.store(Some(Arc::new(head)));
     }
 }

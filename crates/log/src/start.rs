@@ -23,12 +23,16 @@ use sigsum_service::listen::{Endpoint, ListenError, Listener};
 use sigsum_service::metrics::MetricsError;
 use sigsum_service::runner;
 use sigsum_service::serve::{Limits, spawn};
-use sigsum_service::shutdown::Shutdown;
-use sigsum_store::{HeadStore as _, LogStore, Store, StoreError};
+use sigsum_store::{HeadStore as _, LeafLog as _, LogStore, Store, StoreError};
 use std::io;
 use std::sync::Arc;
-use tokio::sync::watch;
+use std::time::Duration;
+use tokio::sync::{oneshot, watch};
 use tokio::task::JoinHandle;
+
+/// A start waits so long for the leaf index, so that a small log takes leaves from its first
+/// request on. A large one serves reads meanwhile, as its index takes longer.
+const INDEX_GRACE: Duration = Duration::from_millis(250);
 
 /// What a log is given besides its settings.
 #[derive(Debug, Clone)]
@@ -76,7 +80,8 @@ pub enum StartError {
     Thread(io::Error),
 }
 
-/// Starts a log. When this returns, both endpoints listen and the last published head is served.
+/// Starts a log. When this returns, both endpoints listen and the last published head is served;
+/// add-leaf may still be answered 503 for a moment where the log is large.
 ///
 /// # Errors
 /// [`StartError`].
@@ -99,7 +104,8 @@ pub async fn start(config: Config, context: Context) -> Result<Handle, StartErro
     metrics.committed_size.set(gauge_value(store.committed_size().0));
     let health = &context.service.health;
     let shutdown = context.service.shutdown.child();
-    let indexing = watch_index(store.clone(), health.part("leaf index"));
+    let (indexing, indexed) = watch_index(store.clone(), health.part("leaf index"));
+    let _ = tokio::time::timeout(INDEX_GRACE, indexed).await; // ready or not, reads go on
     let store: Arc<dyn LogStore> = store;
 
     let (grown, growth) = watch::channel(store.committed_size());
@@ -193,15 +199,21 @@ fn restore(
     Ok(Some(head))
 }
 
-/// Reports when the leaf index is ready; until then add-leaf is answered 503.
-fn watch_index(store: Arc<Store>, health: Part) -> JoinHandle<()> {
-    tokio::task::spawn_blocking(move || match store.wait_for_index() {
-        Ok(()) => health.ready(),
-        Err(error) => {
-            health.waiting("the leaf index cannot be built");
-            tracing::error!(%error, "cannot build the leaf index; no leaf is accepted");
+/// Reports when the leaf index is ready; until then add-leaf is answered 503. The receiver hears
+/// of the end, good or bad.
+fn watch_index(store: Arc<Store>, health: Part) -> (JoinHandle<()>, oneshot::Receiver<()>) {
+    let (ended, indexed) = oneshot::channel();
+    let watching = tokio::task::spawn_blocking(move || {
+        match store.wait_for_index() {
+            Ok(()) => health.ready(),
+            Err(error) => {
+                health.waiting("the leaf index cannot be built");
+                tracing::error!(%error, "cannot build the leaf index; no leaf is accepted");
+            }
         }
-    })
+        let _ = ended.send(()); // nobody waits any more where it took long
+    });
+    (watching, indexed)
 }
 
 fn engine(

@@ -181,8 +181,8 @@ impl SthFile {
         let is_fresh = store.committed_size().0 == 0 && store.load_head().is_none();
         if let Some(saved) = state.saved {
             let named = saved.tree_head;
-            let held = named.size <= present.size
-                && store.root_hash(named.size)? == named.root_hash;
+            let held =
+                named.size <= present.size && store.root_hash(named.size)? == named.root_hash;
             if !held {
                 let path = self.path.clone();
                 return Err(SthError::Contradiction { path, named, present });

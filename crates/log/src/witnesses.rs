@@ -147,8 +147,7 @@ impl Asker {
         let lines = answer.inspect_err(|error| *status = status_label(error))?;
         "200".clone_into(status);
         let checkpoint = &body.checkpoint.checkpoint;
-        let verified =
-            cosigned::find_cosignature(&lines, peer.id, &peer.peer.key, checkpoint)?;
+        let verified = cosigned::find_cosignature(&lines, peer.id, &peer.peer.key, checkpoint)?;
         Ok(Answer::Cosigned(verified))
     }
 
@@ -177,22 +176,13 @@ fn status_label(error: &AddCheckpointError) -> String {
 /// All witnesses of the policy that have a URL, over one HTTP client with kept connections.
 fn from_policy(policy: &Policy) -> Result<Vec<KnownPeer>, WitnessSetupError> {
     let mut peers = Vec::new();
-    let mut client = None;
+    let client = HttpClient::new(HttpSettings::new("log"));
     for (at, witness) in policy.witnesses().iter().enumerate() {
         let Some(url) = witness.url() else { continue };
-        let failed = |problem: String| WitnessSetupError::Url {
-            name: witness.name().to_string(),
-            problem,
-        };
-        let client = match &client {
-            Some(client) => client,
-            None => {
-                let made = HttpClient::new(HttpSettings::new("log"));
-                client.insert(made.map_err(|e| failed(e.to_string()))?)
-            }
-        };
+        let failed =
+            |problem: String| WitnessSetupError::Url { name: witness.name().to_string(), problem };
         let base: BaseUrl = url.parse().map_err(|e: BaseUrlError| failed(e.to_string()))?;
-        let api = HttpWitness::new(client, &base).map_err(|e| failed(e.to_string()))?;
+        let api = HttpWitness::new(&client, &base).map_err(|e| failed(e.to_string()))?;
         let label = url.split_once("://").map_or(url, |(_, rest)| rest).to_owned();
         let peer = WitnessPeer { key: witness.key().clone(), label, api: Arc::new(api) };
         peers.push(KnownPeer { id: WitnessId(at), peer });

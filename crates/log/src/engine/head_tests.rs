@@ -215,7 +215,11 @@ fn an_older_head_is_not_published_after_a_newer_one() {
     engine.answered(ms(10_001), &first[1], Answer::Failed);
     let asked = Request { head: head(9), round: 2, ..first[0] };
     engine.answered(ms(10_002), &asked, cosigned(WitnessId(0)));
-    engine.answered(ms(10_003), &Request { witness: WitnessId(1), ..asked }, cosigned(WitnessId(1)));
+    engine.answered(
+        ms(10_003),
+        &Request { witness: WitnessId(1), ..asked },
+        cosigned(WitnessId(1)),
+    );
     assert_eq!(published_size(&engine), Some(9));
     engine.take_events();
     engine.answered(ms(10_004), &first[2], cosigned(WitnessId(2)));

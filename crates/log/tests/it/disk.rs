@@ -1,0 +1,180 @@
+//! A disk that is full, and one whose syncs fail: nothing acknowledged is lost, nobody is told
+//! otherwise, and the log goes on when the disk does.
+
+use super::support::*;
+use sigsum_api::ApiError;
+use sigsum_core::TreeSize;
+use sigsum_log::Storage;
+use sigsum_store::fs::{Existing, File, Fs, Lock, MemoryFs};
+use sigsum_store::{Place, Store};
+use std::io;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+/// What does not work at the moment.
+#[derive(Debug, Default)]
+struct Faults {
+    full: AtomicBool,
+    sync_fails: AtomicBool,
+}
+
+impl Faults {
+    fn write(&self) -> io::Result<()> {
+        let full = self.full.load(Ordering::SeqCst);
+        if full { Err(io::ErrorKind::StorageFull.into()) } else { Ok(()) }
+    }
+
+    fn sync(&self) -> io::Result<()> {
+        let fails = self.sync_fails.load(Ordering::SeqCst);
+        if fails { Err(io::Error::other("input/output error")) } else { Ok(()) }
+    }
+}
+
+/// A file system in memory that fails when told to.
+#[derive(Debug, Default)]
+struct FaultyFs {
+    inner: MemoryFs,
+    faults: Arc<Faults>,
+}
+
+#[derive(Debug)]
+struct FaultyFile {
+    inner: Box<dyn File>,
+    faults: Arc<Faults>,
+}
+
+impl File for FaultyFile {
+    fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
+        self.faults.write()?;
+        self.inner.write_at(bytes, offset)
+    }
+
+    fn sync_data(&self) -> io::Result<()> {
+        self.faults.sync()?;
+        self.inner.sync_data()
+    }
+}
+
+impl FaultyFs {
+    fn wrap(&self, inner: Box<dyn File>) -> Box<dyn File> {
+        Box::new(FaultyFile { inner, faults: self.faults.clone() })
+    }
+}
+
+impl Fs for FaultyFs {
+    fn read(&self, path: &Path, limit: usize, buffer: &mut Vec<u8>) -> io::Result<()> {
+        self.inner.read(path, limit, buffer)
+    }
+
+    fn create(&self, path: &Path, mode: u32, existing: Existing) -> io::Result<Box<dyn File>> {
+        self.faults.write()?;
+        self.inner.create(path, mode, existing).map(|file| self.wrap(file))
+    }
+
+    fn open(&self, path: &Path) -> io::Result<Box<dyn File>> {
+        self.inner.open(path).map(|file| self.wrap(file))
+    }
+
+    fn len(&self, path: &Path) -> io::Result<u64> {
+        self.inner.len(path)
+    }
+
+    fn list(&self, dir: &Path) -> io::Result<Vec<String>> {
+        self.inner.list(dir)
+    }
+
+    fn create_dir(&self, dir: &Path, mode: u32) -> io::Result<()> {
+        self.faults.write()?;
+        self.inner.create_dir(dir, mode)
+    }
+
+    fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
+        self.inner.rename(from, to)
+    }
+
+    fn remove_file(&self, path: &Path) -> io::Result<()> {
+        self.inner.remove_file(path)
+    }
+
+    fn remove_dir(&self, dir: &Path) -> io::Result<()> {
+        self.inner.remove_dir(dir)
+    }
+
+    fn sync_dir(&self, dir: &Path) -> io::Result<()> {
+        self.faults.sync()?;
+        self.inner.sync_dir(dir)
+    }
+
+    fn lock(&self, path: &Path) -> io::Result<Option<Box<dyn Lock>>> {
+        self.inner.lock(path)
+    }
+}
+
+fn setup() -> (Arc<Faults>, Setup) {
+    let fs = FaultyFs::default();
+    let faults = fs.faults.clone();
+    let place = Place::on(Arc::new(fs), "/log");
+    Store::init(&place, &log_key()).expect("a new store");
+    (faults, Setup::on(Storage::Place(place), 1, 1))
+}
+
+async fn breaks_and_heals(break_it: impl Fn(&Faults, bool)) {
+    let (faults, setup) = setup();
+    let log = setup.start().await;
+    log.submit(0..10).await;
+    log.published(10).await;
+
+    break_it(&faults, true);
+    for number in 10..20 {
+        let refused = log.handle.api().add_leaf(&submission(number), None).await;
+        let unavailable =
+            matches!(refused, Err(ApiError::Unavailable { retry_after_s: Some(_), .. }));
+        assert!(unavailable, "{refused:?}");
+    }
+    let answer = request(log.external(), "POST", "/add-leaf", &[], &submission(10).to_body()).await;
+    assert_eq!(answer.status, 503);
+    assert!(answer.header("retry-after").is_some());
+    assert!(!answer.text().contains("error"), "no internals: {}", answer.text());
+    assert_eq!(get(log.internal(), "/readyz").await.status, 503);
+    assert_eq!(log.get("/get-leaves/0/10").await.status, 200, "reads go on");
+    log.submit(0..10).await; // known leaves are still 200
+
+    break_it(&faults, false);
+    log.submit(15..20).await;
+    assert_eq!(get(log.internal(), "/readyz").await.status, 200);
+    let head = log.published(15).await;
+    assert!(log.has_quorum(&head));
+    log.stop().await;
+    let log = setup.start().await;
+    assert!(log.handle.status().committed_size >= TreeSize(15));
+    log.submit(0..20).await;
+    assert_eq!(log.published(20).await.signed.tree_head.size, TreeSize(20));
+}
+
+#[tokio::test]
+async fn a_full_disk_is_503_until_there_is_space_again() {
+    breaks_and_heals(|faults, on| faults.full.store(on, Ordering::SeqCst)).await;
+}
+
+#[tokio::test]
+async fn a_failed_sync_acknowledges_nothing_and_the_next_leaves_go_on() {
+    breaks_and_heals(|faults, on| faults.sync_fails.store(on, Ordering::SeqCst)).await;
+}
+
+#[tokio::test]
+async fn a_head_that_cannot_be_stored_is_not_shown_and_comes_later() {
+    let (faults, setup) = setup();
+    setup.witnesses[0].is(Mood::Unavailable);
+    let log = setup.start().await;
+    log.submit(0..3).await;
+    assert!(log.handle.until(|s| s.heads.signed_size == Some(TreeSize(3))).await);
+    faults.full.store(true, Ordering::SeqCst);
+    setup.witnesses[0].is(Mood::Good);
+    let stuck = |metrics: &str| metrics.contains("head_failures_total{step=\"publish\"}");
+    let failed = log.handle.until(|_| stuck(&log.metrics.encode()));
+    assert!(failed.await);
+    assert_eq!(log.get("/get-tree-head").await.status, 503);
+    faults.full.store(false, Ordering::SeqCst);
+    log.published(3).await;
+}

@@ -1,0 +1,191 @@
+//! Publication: quorum, witnesses that fail in their various ways, and what is never done.
+
+use super::support::*;
+use sigsum_core::TreeSize;
+use sigsum_log::engine::peer::Condition;
+use std::time::Duration;
+
+#[tokio::test]
+async fn a_log_without_leaves_is_cosigned_too() {
+    let setup = Setup::new(3, 2);
+    let log = setup.start().await;
+    let head = log.published(0).await;
+    assert_eq!(head.signed.tree_head, sigsum_core::TreeHead::empty());
+    assert!(log.has_quorum(&head));
+}
+
+#[tokio::test]
+async fn a_witness_that_never_answers_delays_nothing() {
+    let setup = Setup::new(3, 2);
+    setup.witnesses[1].is(Mood::Silent);
+    let log = setup.start().await;
+    for size in 1..=20 {
+        log.submit(size - 1..size).await;
+        assert!(log.has_quorum(&log.published(size).await));
+    }
+    assert_eq!(setup.witnesses[1].requests(), 1, "and is not pestered meanwhile");
+}
+
+#[tokio::test]
+async fn late_cosignatures_are_added_to_the_served_head() {
+    let setup = Setup::new(3, 2);
+    let log = setup.start().await;
+    log.submit(0..4).await;
+    log.published(4).await;
+    assert!(log.handle.until(|s| s.cosignatures == 3).await);
+    let head = log.head().await;
+    assert_eq!(head.signed.tree_head.size, TreeSize(4));
+    assert_eq!(head.cosignatures().len(), 3);
+}
+
+#[tokio::test]
+async fn without_a_quorum_the_last_good_head_is_served_and_readiness_says_so() {
+    let setup = Setup::new(3, 2);
+    let log = setup.start().await;
+    log.submit(0..2).await;
+    log.published(2).await;
+    setup.witnesses[0].is(Mood::Unavailable);
+    setup.witnesses[1].is(Mood::Unavailable);
+    log.submit(2..5).await;
+    assert!(log.handle.until(|s| s.heads.quorum_missing).await);
+    let head = log.head().await;
+    assert_eq!(head.signed.tree_head.size, TreeSize(2));
+    assert!(log.has_quorum(&head));
+    let ready = get(log.internal(), "/readyz").await;
+    assert_eq!(ready.status, 503);
+    assert!(ready.text().contains("too few witnesses"), "{}", ready.text());
+    assert!(log.metrics.encode().contains("sigsum_log_quorum_missing 1"));
+
+    for witness in &setup.witnesses {
+        witness.is(Mood::Good);
+    }
+    log.published(5).await;
+    assert!(log.handle.until(|s| !s.heads.quorum_missing).await);
+    assert_eq!(get(log.internal(), "/readyz").await.status, 200);
+}
+
+#[tokio::test]
+async fn publish_without_quorum_does_as_it_says() {
+    let mut setup = Setup::new(2, 2);
+    setup.config.publish_without_quorum = true;
+    setup.witnesses[0].is(Mood::Unavailable);
+    let log = setup.start().await;
+    log.submit(0..2).await;
+    let head = log.published(2).await;
+    assert!(!log.has_quorum(&head));
+    assert_eq!(head.cosignatures().len(), 1);
+}
+
+#[tokio::test]
+async fn a_forged_cosignature_does_not_count() {
+    let setup = Setup::new(2, 1);
+    setup.witnesses[0].is(Mood::Forging);
+    let log = setup.start().await;
+    log.submit(0..1).await;
+    let head = log.published(1).await;
+    assert_eq!(head.cosignatures().len(), 1);
+    assert!(log.has_quorum(&head));
+    let failing = |s: &sigsum_log::Status| s.heads.witnesses[0].condition == Condition::Failing;
+    assert!(log.handle.until(failing).await);
+}
+
+#[tokio::test]
+async fn a_witness_with_an_older_tree_is_caught_up_in_one_retry() {
+    let setup = Setup::new(1, 1);
+    let log = setup.start().await;
+    for size in 1..=9 {
+        log.submit(size - 1..size).await;
+        log.published(size).await;
+    }
+    for forgotten in [0, 3, 8] {
+        let before = setup.witnesses[0].requests();
+        setup.witnesses[0].is(Mood::Forgetful(forgotten));
+        let size = log.handle.status().committed_size.0 + 1;
+        log.submit(size - 1..size).await;
+        log.published(size).await;
+        assert_eq!(setup.witnesses[0].requests() - before, 2, "one conflict, one answer");
+    }
+    let page = log.metrics.encode();
+    assert!(page.contains("retried=\"true\",status=\"200\""), "{page}");
+    assert!(page.contains("retried=\"false\",status=\"409\""), "{page}");
+}
+
+#[tokio::test]
+async fn a_witness_that_is_ahead_is_named_and_blocks_nobody() {
+    let setup = Setup::new(3, 2);
+    setup.witnesses[2].is(Mood::Ahead(1_000_000));
+    let log = setup.start().await;
+    log.submit(0..2).await;
+    assert!(log.has_quorum(&log.published(2).await));
+    let size = TreeSize(1_000_000);
+    let ahead =
+        |s: &sigsum_log::Status| s.heads.witnesses[2].condition == Condition::Ahead { size };
+    assert!(log.handle.until(ahead).await);
+    let metric = "sigsum_log_witness_ahead{witness=\"witness-2.example\"} 1";
+    assert!(log.metrics.encode().contains(metric));
+}
+
+#[tokio::test]
+async fn an_idle_log_asks_each_witness_once_an_interval() {
+    let mut setup = Setup::new(3, 2);
+    setup.config.interval = Duration::from_millis(100);
+    let log = setup.start().await;
+    log.published(0).await;
+    let begin = std::time::Instant::now();
+    let before: Vec<_> = setup.witnesses.iter().map(|w| w.requests()).collect();
+    let asked = |at: usize| setup.witnesses[at].requests() - before[at];
+    assert!(log.handle.until(|_| (0..3).all(|at| asked(at) >= 6)).await);
+    // One request may have been on its way at the start; a slow machine only makes them fewer.
+    let intervals = begin.elapsed().as_millis() / 100;
+    for at in 0..3 {
+        assert!(asked(at) as u128 <= intervals + 2, "{} in {intervals} intervals", asked(at));
+    }
+}
+
+#[tokio::test]
+async fn every_head_a_witness_sees_is_consistent_with_the_ones_before() {
+    let setup = Setup::new(3, 2);
+    let log = setup.start().await;
+    let mut size = 0;
+    for batch in [1, 5, 30, 1, 250, 2, 300] {
+        log.submit(size..size + batch).await;
+        size += batch;
+        log.published(size).await;
+    }
+    // The witnesses check consistency themselves; what they cosigned only grew.
+    for witness in &setup.witnesses {
+        let cosigned = witness.cosigned();
+        assert!(cosigned.windows(2).all(|w| w[0].size <= w[1].size));
+    }
+}
+
+#[tokio::test]
+async fn a_witness_that_the_policy_does_not_name_is_refused() {
+    let mut setup = Setup::new(2, 1);
+    setup.witnesses.push(TestWitness::new(77));
+    let error = setup.try_start().await.err().expect("refused");
+    assert!(matches!(error, sigsum_log::StartError::Witnesses(_)), "{error}");
+    assert_eq!(error.to_string(), "witness witness-77.example is not in the policy");
+}
+
+#[tokio::test]
+async fn witnesses_of_the_policy_are_asked_over_http_and_a_dead_one_is_no_obstacle() {
+    let mut setup = Setup::new(0, 0);
+    // A port that nobody listens on: bound, then closed.
+    let closed = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let address = closed.local_addr().expect("bound");
+    drop(closed);
+    let key = signer(9).public_key();
+    let text = format!("log {}\nwitness w {key} http://{address}/w\nquorum none\n", log_key());
+    setup.policy = std::sync::Arc::new(
+        sigsum_core::policy::Policy::parse_sigsum(text.as_bytes()).expect("a policy"),
+    );
+    let mut context = setup.context();
+    context.witnesses = sigsum_log::Witnesses::FromPolicy;
+    let handle = sigsum_log::start(setup.config.clone(), context).await.expect("starts");
+    let failing = |s: &sigsum_log::Status| {
+        s.published_size.is_some() && s.heads.witnesses[0].condition == Condition::Failing
+    };
+    assert!(handle.until(failing).await);
+    assert_eq!(handle.status().heads.witnesses[0].label, format!("{address}/w"));
+}

@@ -1,0 +1,10 @@
+//! The log as a whole: real files or a file system in memory, real HTTP on free ports, witnesses
+//! that check what they are asked to cosign and that misbehave when told to.
+
+mod data_dir;
+mod disk;
+mod heads;
+mod http_api;
+mod http_pages;
+mod restart;
+mod support;
