@@ -1,9 +1,9 @@
 //! `sigsum key`: make, convert and use Ed25519 keys (flags and texts of sigsum-key).
 
-use crate::failure::{Failure, file_failure};
-use crate::files::{agent_socket, print, read_stdin, read_text, read_text_file, write_output};
+use crate::failure::Failure;
+use crate::files::{agent_socket, read_stdin, read_text, read_text_file, write_output};
 use clap::{Args, Subcommand, ValueEnum};
-use sigsum_core::bytes::{PublicKey, Signature, to_hex};
+use sigsum_core::bytes::{PublicKey, Signature};
 use sigsum_core::note::{KeyName, NoteKey, Vkey};
 use sigsum_core::tree_head::sigsum_origin;
 use sigsum_keys::{
@@ -193,7 +193,9 @@ fn from_hex(args: &Convert) -> Result<(), Failure> {
     let key = std::str::from_utf8(&text)
         .map_err(|_| "not text".to_owned())
         .and_then(|t| PublicKey::from_hex(t.trim()).map_err(|e| e.to_string()))
-        .map_err(|e| Failure::new(format!("Invalid key: {e}")).remedy("64 hex digits are needed"))?;
+        .map_err(|e| {
+            Failure::new(format!("Invalid key: {e}")).remedy("64 hex digits are needed")
+        })?;
     write_output(args.output.as_deref(), format_public_key(&key).as_bytes(), PUBLIC_FILE_MODE)
 }
 

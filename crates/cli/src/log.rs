@@ -5,13 +5,15 @@ use crate::failure::Failure;
 use crate::files::{agent_socket, print, read_text_file};
 use crate::log_level::start_logging;
 use clap::{ArgAction, Args, Subcommand};
+use sigsum_client::GoDuration;
 use sigsum_core::policy::Policy;
 use sigsum_keys::{load_signer, read_public_key};
-use sigsum_client::GoDuration;
 use sigsum_log::config::{FileConfig, Settings};
 use sigsum_log::mktree;
 use sigsum_service::runner::{self, Program};
+use sigsum_store::StoreError;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 /// What to do with a log.
 #[derive(Debug, Subcommand)]
@@ -177,29 +179,44 @@ fn primary(flags: Primary) -> Result<(), Failure> {
         let context = sigsum_log::Context {
             service,
             signer,
-            policy,
+            policy: Arc::new(policy),
             witnesses: sigsum_log::Witnesses::FromPolicy,
         };
         let handle = sigsum_log::start(config, context).await.map_err(|e| start_failure(&e))?;
-        tracing_started(&handle);
-        handle.wait().await.map_err(|e| Failure::new(e.to_string()))
+        say_where(&handle);
+        handle.wait().await;
+        Ok(())
     })
     .map_err(runner_failure)
 }
 
 /// Says where the log listens; with port 0 nobody could know otherwise.
-fn tracing_started(handle: &sigsum_log::Handle) {
-    crate::say(&format!("listening on {}", handle.url()));
+fn say_where(handle: &sigsum_log::Handle) {
+    let url = handle.url().unwrap_or_else(|| handle.external().to_string());
+    crate::say(&format!("listening on {url}"));
     if let Some(internal) = handle.internal_addr() {
         crate::say(&format!("internal endpoint on http://{internal}"));
     }
 }
 
+/// What keeps the log from starting, and what the operator can do about it.
 fn start_failure(error: &sigsum_log::StartError) -> Failure {
     let failure = Failure::new(format!("setup primary: {error}"));
-    match error.remedy() {
-        Some(remedy) => failure.remedy(remedy),
-        None => failure,
+    match error {
+        sigsum_log::StartError::Store(StoreError::NotInitialised { .. }) => failure.remedy(
+            "`sigsum log init --data-dir DIR --key-file FILE` makes the directory of a new log; \
+             never do it for a log that has run elsewhere",
+        ),
+        sigsum_log::StartError::Store(StoreError::Locked { .. }) => {
+            failure.remedy("only one process may have a log's directory open; stop the other one")
+        }
+        sigsum_log::StartError::Store(StoreError::OtherLog { .. }) => {
+            failure.remedy("check --data-dir and --key-file: they belong to different logs")
+        }
+        sigsum_log::StartError::Store(StoreError::Damaged { .. }) => failure.remedy(
+            "nothing was changed and nothing is served; restore the named file from a backup",
+        ),
+        _ => failure,
     }
 }
 
@@ -242,7 +259,8 @@ fn init(options: &Init) -> Result<(), Failure> {
 }
 
 fn init_startup_file(options: &Init) -> Result<(), Failure> {
-    let mode = options.mode.parse().map_err(|e: mktree::MktreeError| Failure::new(e.to_string()))?;
+    let mode =
+        options.mode.parse().map_err(|e: mktree::MktreeError| Failure::new(e.to_string()))?;
     let configured = match &options.sth_file {
         Some(path) => path.clone(),
         None => {

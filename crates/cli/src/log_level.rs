@@ -1,8 +1,10 @@
 //! The diagnostics that daemons and the levelled tools write to standard error.
 
 use crate::failure::Failure;
+use sigsum_service::clock::SystemClock;
 use sigsum_service::logging::{self, LogFormat, LogSettings};
 use std::path::Path;
+use std::sync::Arc;
 
 /// Starts the program's own log at a level that the user named; `info` where none was.
 pub(crate) fn start_logging(level: Option<&str>, file: Option<&Path>) -> Result<(), Failure> {
@@ -12,5 +14,7 @@ pub(crate) fn start_logging(level: Option<&str>, file: Option<&Path>) -> Result<
             .remedy("use debug, info, warning, error or fatal")
     })?;
     let settings = LogSettings { format: LogFormat::Go, level, file: file.map(Path::to_owned) };
-    logging::init(settings).map(|_| ()).map_err(|e| Failure::new(e.to_string()))
+    logging::init(&settings, Arc::new(SystemClock))
+        .map(|_| ())
+        .map_err(|e| Failure::new(e.to_string()))
 }

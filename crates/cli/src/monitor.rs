@@ -91,9 +91,8 @@ pub(crate) fn run(options: Options) -> Result<(), Failure> {
 
 /// The watched keys, and the policy name that all key files agree on.
 fn read_keys(options: &Options) -> Result<(Vec<PublicKey>, Option<String>), Failure> {
-    let failed = |e: &dyn std::fmt::Display| {
-        Failure::new(format!("Failed reading public key files: {e}"))
-    };
+    let failed =
+        |e: &dyn std::fmt::Display| Failure::new(format!("Failed reading public key files: {e}"));
     let mut keys = Vec::new();
     let mut names = Vec::new();
     for path in &options.keys {
@@ -117,7 +116,7 @@ fn read_keys(options: &Options) -> Result<(Vec<PublicKey>, Option<String>), Fail
 /// The policy's logs that have URLs.
 pub(crate) fn logs(policy: &Policy) -> Result<Vec<MonitoredLog>, Failure> {
     let failed = |e: &dyn std::fmt::Display| Failure::new(e.to_string());
-    let http = HttpClient::new(HttpSettings::new("monitor")).map_err(|e| failed(&e))?;
+    let http = HttpClient::new(HttpSettings::new("monitor"));
     let mut out = Vec::new();
     for log in policy.logs() {
         let (Some(key), Some(url)) = (log.public_key(), log.url()) else { continue };

@@ -54,8 +54,8 @@ pub(crate) fn named_policies() -> NamedPolicies {
 }
 
 fn from_file(path: &Path) -> Result<Policy, Failure> {
-    let text = read_text_file(path)
-        .map_err(|e| Failure::new(format!("Failed to select policy: {e}")))?;
+    let text =
+        read_text_file(path).map_err(|e| Failure::new(format!("Failed to select policy: {e}")))?;
     Policy::parse_sigsum(&text).map_err(|e| {
         let shown = path.display().to_string();
         Failure::new(format!("Failed to select policy: failed to parse policy file {shown:?}: {e}"))

@@ -2,6 +2,7 @@
 
 mod collect;
 mod item;
+mod progress;
 
 use crate::failure::Failure;
 use crate::files::{agent_socket, write_output};
@@ -99,9 +100,10 @@ const OUTPUT_MODE: u32 = 0o644;
 pub(crate) fn run(options: &Options) -> Result<(), Failure> {
     check(options)?;
     let signer = match &options.signing_key {
-        Some(path) => Some(load_signer(path, agent_socket().as_deref()).map_err(|e| {
-            Failure::new(format!("Reading key file failed: {e}"))
-        })?),
+        Some(path) => Some(
+            load_signer(path, agent_socket().as_deref())
+                .map_err(|e| Failure::new(format!("Reading key file failed: {e}")))?,
+        ),
         None => None,
     };
     let name_in_key = signer.as_ref().and_then(|s: &LoadedSigner| s.policy_name.clone());

@@ -65,13 +65,13 @@ fn introduce(network: &Network, root: &Path) -> Result<(), Failure> {
     let example = root.join("hello.txt");
     durable::write_atomic(&example, b"Hello, Sigsum!\n", durable::PUBLIC_FILE).map_err(failed)?;
     let mut text = String::from("A Sigsum network is up.\n\n");
-    text += &format!("log         {}\n", network.log.url());
+    text += &format!("log         {}\n", network.log_url);
     text += &format!("            key hash {}\n", network.log_key.key_hash());
     if let Some(internal) = network.log.internal_addr() {
         text += &format!("            metrics  http://{internal}/metrics\n");
     }
     for witness in &network.witnesses {
-        text += &format!("{}   {}\n", witness.name, witness.handle.url());
+        text += &format!("{}   {}\n", witness.name, witness.url);
         text += &format!("            key hash {}\n", witness.key.key_hash());
     }
     let (policy, key, file) =

@@ -4,9 +4,9 @@ use crate::failure::Failure;
 use crate::files::{agent_socket, read_text, write_output};
 use clap::{Args, Subcommand};
 use sigsum_client::TokenDns;
+use sigsum_core::PublicKey;
 use sigsum_core::bytes::Signature;
 use sigsum_core::token::{SubmitToken, TOKEN_DNS_LABEL, TOKEN_HEADER, token_signing_bytes};
-use sigsum_core::PublicKey;
 use sigsum_keys::{load_signer, read_public_key};
 use std::path::{Path, PathBuf};
 
@@ -140,13 +140,12 @@ fn verify(args: &Verify) -> Result<(), Failure> {
 fn verify_loudly(args: &Verify) -> Result<(), Failure> {
     let log_key = public_key(&args.log_key)?;
     let key = args.key.as_deref().map(public_key).transpose()?;
-    let text = String::from_utf8(read_text(None)?)
-        .map_err(|_| Failure::new("invalid token: not text"))?;
+    let text =
+        String::from_utf8(read_text(None)?).map_err(|_| Failure::new("invalid token: not text"))?;
     let given = parse_given(&text, args.domain.as_deref())?;
     if key.is_none() && given.domain.is_none() {
-        return Err(Failure::new("nothing to verify the token with").remedy(
-            "give the rate-limit key with -k, or the domain that publishes it with -d",
-        ));
+        return Err(Failure::new("nothing to verify the token with")
+            .remedy("give the rate-limit key with -k, or the domain that publishes it with -d"));
     }
     if let Some(domain) = given.domain {
         let token = SubmitToken { domain: domain.clone(), signature: given.signature };

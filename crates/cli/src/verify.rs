@@ -44,8 +44,7 @@ pub(crate) fn run(options: &Options) -> Result<(), Failure> {
         true => None,
         false => list.policy_name().map_err(|e| {
             let file = options.key.display().to_string();
-            Failure::new(format!("parse {file:?}: {e}"))
-                .remedy("choose the policy with -p or -P")
+            Failure::new(format!("parse {file:?}: {e}")).remedy("choose the policy with -p or -P")
         })?,
     };
     let message = message_of_stdin(options.raw_hash)?;

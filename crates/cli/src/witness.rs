@@ -6,11 +6,10 @@ use crate::files::{agent_socket, print, read_text_file};
 use crate::log_level::start_logging;
 use clap::{Args, Subcommand};
 use sigsum_core::PublicKey;
-use sigsum_keys::{LoadedSigner, Signer, load_signer, read_public_key};
+use sigsum_keys::{LoadedSigner, load_signer, read_public_key};
 use sigsum_service::runner::{self, Program};
 use sigsum_witness::{Config, CosignerKey, LogConfig, admin};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 /// What to do with a witness.
 #[derive(Debug, Subcommand)]
@@ -140,18 +139,15 @@ fn failed(error: impl std::fmt::Display) -> Failure {
 fn cosigner(path: &Path, name: Option<&str>) -> Result<CosignerKey, Failure> {
     let LoadedSigner { signer, .. } =
         load_signer(path, agent_socket().as_deref()).map_err(failed)?;
-    match name {
-        None => Ok(CosignerKey::sigsum(signer)),
-        Some(name) => CosignerKey::named(name, signer).map_err(|e| {
-            Failure::new(format!("invalid witness name {name:?}: {e}"))
-                .remedy("a name is a URL without scheme, such as witness.example.org/w1")
-        }),
-    }
+    CosignerKey::named(name, signer).map_err(|e| {
+        Failure::new(format!("invalid witness name {:?}: {e}", name.unwrap_or_default()))
+            .remedy("a name is a URL without scheme, such as witness.example.org/w1")
+    })
 }
 
 fn init(options: &Init) -> Result<(), Failure> {
     let key = cosigner(&options.key.signing_key, options.key.name.as_deref())?;
-    let public = key.signer.public_key();
+    let public = key.public_key();
     admin::init(&options.data_dir, &[public]).map_err(|e| {
         failed(e).remedy("a witness's directory is made once; to start it use `sigsum witness run`")
     })?;
@@ -241,7 +237,8 @@ fn serve(config: Config, key: CosignerKey) -> Result<(), Failure> {
     let program = Program { name: "sigsum witness", version: env!("CARGO_PKG_VERSION") };
     runner::run(program, |service| async move {
         let handle = sigsum_witness::start(config, vec![key], service).await.map_err(failed)?;
-        crate::say(&format!("listening on {}", handle.url()));
+        let url = handle.url().unwrap_or_else(|| handle.address().to_string());
+        crate::say(&format!("listening on {url}"));
         handle.wait().await;
         Ok(())
     })

@@ -1,7 +1,10 @@
 //! Starting and stopping the parts of a network.
 
 use sigsum_core::PublicKey;
-use sigsum_core::policy::{Policy, PolicyBuilder, PolicyError};
+use sigsum_core::policy::{
+    Policy, PolicyBuilder, PolicyErrorKind, PolicyLog, PolicyText, PolicyWitness, PolicyWriteError,
+    Threshold,
+};
 use sigsum_keys::{Ed25519Signer, Existing, KeyFileError, RandomError, write_key_pair};
 use sigsum_service::clock::Clock;
 use sigsum_service::runner::Context;
@@ -10,6 +13,10 @@ use sigsum_witness::CosignerKey;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
+
+/// A new log signs its empty tree at once; slow disks and busy machines included, its witnesses
+/// answer well within this.
+const FIRST_HEAD_LIMIT: Duration = Duration::from_secs(30);
 
 /// How a network is built.
 #[derive(Debug, Clone)]
@@ -45,7 +52,7 @@ pub enum BuildError {
     Key(#[from] KeyFileError),
     /// A file could not be written.
     #[error(transparent)]
-    File(#[from] sigsum_store::FileError),
+    File(#[from] durable::FileError),
     /// A directory could not be made.
     #[error("{path}: {error}", path = path.display())]
     Directory {
@@ -56,10 +63,19 @@ pub enum BuildError {
     },
     /// The policy does not hold together.
     #[error(transparent)]
-    Policy(#[from] PolicyError),
+    Policy(#[from] PolicyErrorKind),
+    /// The policy cannot be written.
+    #[error(transparent)]
+    PolicyText(#[from] PolicyWriteError),
+    /// A part listens where no URL leads.
+    #[error("{0} has no URL")]
+    NoUrl(String),
+    /// The log published no head: its witnesses did not cosign.
+    #[error("the log published no tree head within {} s", FIRST_HEAD_LIMIT.as_secs())]
+    NoHead,
     /// The log's directory could not be made.
     #[error(transparent)]
-    LogInit(#[from] sigsum_log::InitError),
+    LogInit(#[from] sigsum_store::StoreError),
     /// The log did not start.
     #[error(transparent)]
     Log(#[from] sigsum_log::StartError),
@@ -78,6 +94,8 @@ pub struct WitnessNode {
     pub name: String,
     /// Its public key.
     pub key: PublicKey,
+    /// Where it listens.
+    pub url: String,
     /// Its data directory.
     pub directory: PathBuf,
     /// The running witness.
@@ -91,12 +109,14 @@ pub struct Network {
     pub log_key: PublicKey,
     /// The log's data directory.
     pub log_directory: PathBuf,
+    /// Where the log listens.
+    pub log_url: String,
     /// The running log.
     pub log: sigsum_log::Handle,
     /// The running witnesses.
     pub witnesses: Vec<WitnessNode>,
     /// The policy for submitters, verifiers and monitors, with URLs.
-    pub policy: Policy,
+    pub policy: Arc<Policy>,
     /// Where the policy is written.
     pub policy_file: PathBuf,
 }
@@ -126,20 +146,21 @@ impl Network {
         sigsum_log::init(&log_directory, &log_key)?;
         let for_log = policy(settings, &log_key, None, &witnesses)?;
         let log = start_log(settings, &log_directory, log_signer, for_log).await?;
-        let policy = policy(settings, &log_key, Some(&log.url()), &witnesses)?;
+        let published = log.until(|status| status.published_size.is_some());
+        if !matches!(tokio::time::timeout(FIRST_HEAD_LIMIT, published).await, Ok(true)) {
+            return Err(BuildError::NoHead);
+        }
+        let log_url = log.url().ok_or_else(|| BuildError::NoUrl("the log".to_owned()))?;
+        let policy = policy(settings, &log_key, Some(&log_url), &witnesses)?;
         let policy_file = root.join("policy");
-        durable::write_atomic(
-            &policy_file,
-            policy.to_sigsum_text().as_bytes(),
-            durable::PUBLIC_FILE,
-        )?;
-        Ok(Self { log_key, log_directory, log, witnesses, policy, policy_file })
+        durable::write_atomic(&policy_file, &policy.to_sigsum_text()?, durable::PUBLIC_FILE)?;
+        let policy = Arc::new(policy);
+        Ok(Self { log_key, log_directory, log_url, log, witnesses, policy, policy_file })
     }
 
     /// Stops every part and waits for it.
     pub async fn stop(self) {
-        // A log that fails while it stops has said so in its own log; the network ends anyway.
-        let _ = self.log.stop().await;
+        self.log.stop().await;
         for witness in self.witnesses {
             witness.handle.stop().await;
         }
@@ -162,18 +183,15 @@ fn prepare_witness(root: &Path, number: usize, log: &PublicKey) -> Result<Prepar
     Ok(Prepared { name, signer, directory })
 }
 
-async fn start_witness(
-    prepared: Prepared,
-    settings: &Settings,
-) -> Result<WitnessNode, BuildError> {
+async fn start_witness(prepared: Prepared, settings: &Settings) -> Result<WitnessNode, BuildError> {
     let Prepared { name, signer, directory } = prepared;
     let key = sigsum_keys::Signer::public_key(&signer);
-    let config =
-        sigsum_witness::Config { data_dir: Some(directory.clone()), ..Default::default() };
+    let config = sigsum_witness::Config { data_dir: Some(directory.clone()), ..Default::default() };
     let keys = vec![CosignerKey::sigsum(Arc::new(signer))];
-    let context = sigsum_witness::Context::new(Context::new(Arc::clone(&settings.clock)));
+    let context = Context::new(Arc::clone(&settings.clock));
     let handle = sigsum_witness::start(config, keys, context).await?;
-    Ok(WitnessNode { name, key, directory, handle })
+    let url = handle.url().ok_or_else(|| BuildError::NoUrl(name.clone()))?;
+    Ok(WitnessNode { name, key, url, directory, handle })
 }
 
 async fn start_log(
@@ -188,7 +206,7 @@ async fn start_log(
     let context = sigsum_log::Context {
         service: Context::new(Arc::clone(&settings.clock)),
         signer: Arc::new(signer),
-        policy,
+        policy: Arc::new(policy),
         witnesses: sigsum_log::Witnesses::FromPolicy,
     };
     Ok(sigsum_log::start(config, context).await?)
@@ -200,18 +218,22 @@ fn policy(
     log: &PublicKey,
     log_url: Option<&str>,
     witnesses: &[WitnessNode],
-) -> Result<Policy, PolicyError> {
+) -> Result<Policy, PolicyErrorKind> {
+    let text = |text: &str| PolicyText::new(text.as_bytes());
     let mut builder = PolicyBuilder::new();
-    builder.add_log(log, log_url)?;
+    builder.add_log(PolicyLog::sigsum(log, log_url.map(text).transpose()?))?;
     for witness in witnesses {
-        builder.add_witness(&witness.name, &witness.key, Some(&witness.handle.url()))?;
+        let (name, url) = (text(&witness.name)?, text(&witness.url)?);
+        builder.add_witness(PolicyWitness::sigsum(name, &witness.key, Some(url)))?;
     }
-    if witnesses.is_empty() {
-        builder.set_quorum("none")?;
+    let quorum = if witnesses.is_empty() {
+        PolicyText::none()
     } else {
-        let names: Vec<&str> = witnesses.iter().map(|w| w.name.as_str()).collect();
-        builder.add_group("quorum-rule", settings.quorum, &names)?;
-        builder.set_quorum("quorum-rule")?;
-    }
-    builder.build()
+        let names = witnesses.iter().map(|w| text(&w.name)).collect::<Result<_, _>>()?;
+        let group = text("quorum-rule")?;
+        builder.add_group(group.clone(), Threshold::AtLeast(settings.quorum), names)?;
+        group
+    };
+    builder.set_quorum(&quorum)?;
+    builder.finish()
 }

@@ -5,13 +5,13 @@ use super::alter::{alter_line, altered_message};
 use super::tell::Teller;
 use crate::failure::{Failure, file_failure};
 use crate::files::print;
-use sigsum_client::{HttpClient, HttpSettings, Submitter, SubmitSettings, log_targets};
+use sigsum_client::{HttpClient, HttpSettings, SubmitSettings, Submitter, log_targets};
 use sigsum_core::leaf::leaf_signing_bytes;
 use sigsum_core::proof::SigsumProof;
 use sigsum_core::verify::{Input, Verdict, verify_sigsum};
 use sigsum_core::wire::log::AddLeafRequest;
 use sigsum_core::{Message, PublicKey};
-use sigsum_keys::{Ed25519Signer, Existing, Signer as _, write_key_pair};
+use sigsum_keys::{Ed25519Signer, Existing, write_key_pair};
 use sigsum_monitor::{Event, Report, WatchList};
 use sigsum_service::clock::SystemClock;
 use sigsum_service::runner::Context;
@@ -79,13 +79,19 @@ async fn start_network(teller: &mut Teller, root: &Path) -> Result<Network, Fail
     teller.step("A log and three witnesses start.")?;
     let settings = Settings::new(root, Arc::new(SystemClock));
     let network = Network::start(&settings).await.map_err(failed)?;
-    teller.detail(&format!("log        {}  (its tree: {})", network.log.url(), network.log_directory.display()))?;
+    teller.detail(&format!(
+        "log        {}  (its tree: {})",
+        network.log_url,
+        network.log_directory.display()
+    ))?;
     for witness in &network.witnesses {
-        let (name, url) = (&witness.name, witness.handle.url());
+        let (name, url) = (&witness.name, &witness.url);
         teller.detail(&format!("{name}  {url}  (its memory: {})", witness.directory.display()))?;
     }
     teller.detail(&format!("policy     {}", network.policy_file.display()))?;
-    teller.detail("The policy trusts this log, and wants cosignatures of any 2 of the 3 witnesses.")?;
+    teller.detail(
+        "The policy trusts this log, and wants cosignatures of any 2 of the 3 witnesses.",
+    )?;
     teller.done("All are up.")?;
     Ok(network)
 }
@@ -185,11 +191,10 @@ async fn collect(
     network: &Network,
     requests: Vec<AddLeafRequest>,
 ) -> Result<Vec<SigsumProof>, Failure> {
-    let http = HttpClient::new(HttpSettings::new("demo")).map_err(failed)?;
+    let http = HttpClient::new(HttpSettings::new("demo"));
     let targets = log_targets(&network.policy, &http, None).await.map_err(failed)?;
-    let policy = Arc::new(network.policy.clone());
-    let submitter = Submitter::new(policy, targets, SubmitSettings::default());
-    let outcomes = submitter.submit(requests, Arc::new(|_| {})).await;
+    let submitter = Submitter::new(Arc::clone(&network.policy), targets, SubmitSettings::default());
+    let outcomes = submitter.submit(&requests, Arc::new(|_| {})).await;
     outcomes.into_iter().map(|outcome| outcome.map_err(failed)).collect()
 }
 
@@ -227,7 +232,7 @@ impl Monitor {
     fn start(network: &Network, key: &PublicKey) -> Result<Self, Failure> {
         let (sender, events) = mpsc::unbounded_channel();
         let config = sigsum_monitor::Config {
-            policy: network.policy.clone(),
+            policy: network.policy.as_ref().clone(),
             watch: WatchList::new(&[*key]),
             interval: MONITOR_INTERVAL,
             state_dir: None,
@@ -285,36 +290,48 @@ fn forgeries(
     exhibit: &Exhibit,
     proof: &SigsumProof,
 ) -> Result<(), Failure> {
-    teller.step("Now somebody cheats. One byte of the file is altered:")?;
+    teller.step(
+        "Now somebody cheats. One byte of the file is altered; what changes in the verdict:",
+    )?;
+    let honest = verdict(network, key, Message::of_data(&exhibit.data), proof);
     let forged = verdict(network, key, altered_message(&exhibit.data), proof);
-    show_refused(teller, &forged)?;
+    show_refused(teller, &honest, &forged)?;
 
     teller.step("One digit of the proof's inclusion path is altered:")?;
     let message = Message::of_data(&exhibit.data);
     let text = proof.to_text();
     let altered = alter_line(&text, "node_hash", 0).ok_or_else(|| failed("no inclusion path"))?;
-    show_refused(teller, &verdict(network, key, message, &parse(&altered)?))?;
+    show_refused(teller, &honest, &verdict(network, key, message, &parse(&altered)?))?;
 
     teller.step("One digit of one cosignature is altered: that witness no longer counts.")?;
     let altered = alter_line(&text, "cosignature", 0).ok_or_else(|| failed("no cosignature"))?;
-    teller.block(&verdict(network, key, message, &parse(&altered)?).to_string())?;
+    show_difference(teller, &honest, &verdict(network, key, message, &parse(&altered)?))?;
 
     teller.step("And one digit of every other cosignature: no quorum, no trust.")?;
     let mut altered = altered;
     for n in 1..proof.tree_head.cosignatures().len() {
         altered = alter_line(&altered, "cosignature", n).ok_or_else(|| failed("no cosignature"))?;
     }
-    show_refused(teller, &verdict(network, key, message, &parse(&altered)?))
+    show_refused(teller, &honest, &verdict(network, key, message, &parse(&altered)?))
 }
 
 fn parse(text: &str) -> Result<SigsumProof, Failure> {
     SigsumProof::parse(text.as_bytes()).map_err(failed)
 }
 
+/// Shows where a verdict differs from the one over what was not altered.
+fn show_difference(teller: &Teller, honest: &Verdict, forged: &Verdict) -> Result<(), Failure> {
+    let honest = honest.to_string();
+    let known: Vec<&str> = honest.lines().collect();
+    let text = forged.to_string();
+    let differs = |line: &&str| line.starts_with("Accepted") || !known.contains(line);
+    text.lines().filter(differs).try_for_each(|line| teller.block(line))
+}
+
 /// Shows a verdict that must be a refusal.
-fn show_refused(teller: &Teller, verdict: &Verdict) -> Result<(), Failure> {
-    teller.block(&verdict.to_string())?;
-    match verdict.first_failure() {
+fn show_refused(teller: &Teller, honest: &Verdict, forged: &Verdict) -> Result<(), Failure> {
+    show_difference(teller, honest, forged)?;
+    match forged.first_failure() {
         Some(_) => Ok(()),
         None => Err(Failure::new("a forgery was accepted")),
     }

@@ -1,20 +1,23 @@
 //! `submit` with a policy: everything goes to a log, and the proofs are written as they come.
 
 use super::item::{Content, Item, sources};
+use super::progress;
 use super::{Level, OUTPUT_MODE, Options, Product, output_name};
 use crate::failure::{Failure, file_failure};
 use crate::files::{agent_socket, read_text_file, write_output};
 use sigsum_client::{
-    Event, HttpClient, HttpSettings, SubmitSettings, Submitter, TokenDns, TokenSource, log_targets,
+    Event, HttpClient, HttpSettings, SubmitError, SubmitSettings, Submitter, TokenDns, TokenSource,
+    log_targets,
 };
 use sigsum_core::policy::Policy;
 use sigsum_core::proof::SigsumProof;
 use sigsum_core::token::SubmitToken;
 use sigsum_core::verify::{Input, verify_sigsum};
+use sigsum_core::wire::log::AddLeafRequest;
 use sigsum_core::{PublicKey, Signature};
 use sigsum_keys::{LoadedSigner, load_signer};
-use std::path::Path;
-use std::sync::Arc;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 /// Time limit where the user gives none or zero.
@@ -31,64 +34,89 @@ pub(super) async fn run(
         return Ok(());
     }
     let failed = |e: &dyn std::fmt::Display| Failure::new(format!("Submit failed: {e}"));
-    let http = HttpClient::new(HttpSettings::new("submit")).map_err(|e| failed(&e))?;
+    let http = HttpClient::new(HttpSettings::new("submit"));
     let token_key = token_key(options).await?;
     let token = match (&options.token_domain, &token_key) {
-        (Some(domain), Some(key)) => {
-            Some(TokenSource { domain: domain.clone(), signer: key.signer.as_ref() })
-        }
+        (Some(domain), Some(key)) => Some(TokenSource { domain, signer: key.signer.as_ref() }),
         _ => None,
     };
-    let targets = log_targets(&policy, &http, token).await.map_err(|e| {
-        failed(&e).remedy("the policy needs at least one log line with a URL")
-    })?;
+    let targets = log_targets(&policy, &http, token)
+        .await
+        .map_err(|e| failed(&e).remedy("the policy needs at least one log line with a URL"))?;
     let timeout = match options.timeout.0.is_zero() {
         true => DEFAULT_TIMEOUT,
         false => options.timeout.0,
     };
     let settings = SubmitSettings { timeout, ..SubmitSettings::default() };
     let submitter = Submitter::new(Arc::new(policy), targets, settings);
-    let requests = items.iter().map(|item| item.request).collect();
-    let level = options.diagnostics;
-    let on_event: Arc<dyn Fn(&Event) + Send + Sync> = Arc::new(move |event| tell(level, event));
-    let outcomes = submitter.submit(requests, on_event).await;
-    write_proofs(options, &items, outcomes)
+    let requests: Vec<AddLeafRequest> = items.iter().map(|item| item.request).collect();
+    let sink = Arc::new(Sink::new(options, items)?);
+    let listener = Arc::clone(&sink);
+    let outcomes = submitter.submit(&requests, Arc::new(move |event| listener.hear(event))).await;
+    sink.conclude(outcomes)
 }
 
-/// Writes every proof that came; then fails if some did not.
-fn write_proofs<E: std::fmt::Display>(
-    options: &Options,
-    items: &[Item],
-    outcomes: Vec<Result<SigsumProof, E>>,
-) -> Result<(), Failure> {
-    let mut first_error = None;
-    let mut failures = 0;
-    for (item, outcome) in items.iter().zip(outcomes) {
-        match outcome {
-            Ok(proof) => {
-                let output = item.output(options, Product::Proof)?;
-                write_output(output.as_deref(), proof.to_text().as_bytes(), OUTPUT_MODE)?;
-            }
-            Err(error) => {
-                failures += 1;
-                let of = match &item.input {
-                    Some(path) => format!("{}: {error}", path.display()),
-                    None => error.to_string(),
-                };
-                first_error.get_or_insert(of);
+/// Writes each proof as soon as it is there, so that a batch that is interrupted keeps what it has.
+#[derive(Debug)]
+struct Sink {
+    level: Level,
+    outputs: Vec<Output>,
+    /// Outputs that could not be written.
+    failures: Mutex<Vec<Failure>>,
+}
+
+/// An input and where its proof goes.
+#[derive(Debug)]
+struct Output {
+    input: Option<PathBuf>,
+    path: Option<PathBuf>,
+}
+
+impl Sink {
+    fn new(options: &Options, items: Vec<Item>) -> Result<Self, Failure> {
+        let output = |item: Item| {
+            Ok(Output { path: item.output(options, Product::Proof)?, input: item.input })
+        };
+        let outputs = items.into_iter().map(output).collect::<Result<_, Failure>>()?;
+        Ok(Self { level: options.diagnostics, outputs, failures: Mutex::new(Vec::new()) })
+    }
+
+    fn hear(&self, event: &Event) {
+        if let Event::Done { leaf, result } = event
+            && let (Ok(proof), Some(output)) = (result.as_ref(), self.outputs.get(*leaf))
+        {
+            let text = proof.to_text();
+            if let Err(failure) = write_output(output.path.as_deref(), text.as_bytes(), OUTPUT_MODE)
+            {
+                self.failures.lock().unwrap_or_else(PoisonError::into_inner).push(failure);
             }
         }
+        progress::tell(self.level, event);
     }
-    let Some(error) = first_error else { return Ok(()) };
-    let failure = Failure::new(format!("Submit failed: {error}"));
-    let all = items.len();
-    if all == 1 {
-        return Err(failure);
+
+    /// Success if every input has its proof; else what happened to the first that has none.
+    fn conclude(&self, outcomes: Vec<Result<SigsumProof, SubmitError>>) -> Result<(), Failure> {
+        if let Some(failure) = self.failures.lock().unwrap_or_else(PoisonError::into_inner).pop() {
+            return Err(failure);
+        }
+        let all = outcomes.len();
+        let failed: Vec<(usize, SubmitError)> =
+            outcomes.into_iter().enumerate().filter_map(|(n, o)| Some((n, o.err()?))).collect();
+        let Some((leaf, error)) = failed.first() else { return Ok(()) };
+        let of = match self.outputs.get(*leaf).and_then(|output| output.input.as_ref()) {
+            Some(path) if all > 1 => format!("{}: ", path.display()),
+            _ => String::new(),
+        };
+        let failure = Failure::new(format!("Submit failed: {of}{error}"));
+        if all == 1 {
+            return Err(failure);
+        }
+        Err(failure.remedy(format!(
+            "{} of {all} inputs have no proof; the other proofs are written, and the same command \
+             run again submits only what is missing",
+            failed.len()
+        )))
     }
-    Err(failure.remedy(format!(
-        "{failures} of {all} inputs have no proof; the other proofs are written, and the same \
-         command run again submits only what is missing"
-    )))
 }
 
 /// Reads all inputs; those that have a valid proof already are left out.
@@ -139,9 +167,7 @@ fn has_valid_proof(
     let verdict = verify_sigsum(&Input::Message(message), &keys, policy, &proof);
     match verdict.first_failure() {
         None => Ok(true),
-        Some(failure) => {
-            Err(refuse("Existing proof file", &format!("is not valid: {failure}")))
-        }
+        Some(failure) => Err(refuse("Existing proof file", &format!("is not valid: {failure}"))),
     }
 }
 
@@ -172,16 +198,4 @@ async fn check_domain(domain: &str, key: &LoadedSigner) -> Result<(), String> {
     let token = SubmitToken { domain: domain.to_owned(), signature };
     let dns = TokenDns::system().map_err(|e| e.to_string())?;
     dns.check(&token, &public).await.map_err(|e| e.to_string())
-}
-
-/// Tells what happens, as far as the user wants to hear it.
-fn tell(level: Level, event: &Event) {
-    let (needed, tag) = match event.severity() {
-        sigsum_client::submit::Severity::Debug => (Level::Debug, "DEBU"),
-        sigsum_client::submit::Severity::Info => (Level::Info, "INFO"),
-        sigsum_client::submit::Severity::Error => (Level::Error, "ERRO"),
-    };
-    if level <= needed {
-        crate::say(&format!("[{tag}] {event}"));
-    }
 }

@@ -1,0 +1,11 @@
+//! The real executable, run as its users run it.
+
+mod crash;
+mod demo;
+mod harness;
+mod keys;
+mod network;
+mod public_proof;
+mod start;
+mod submit;
+mod tokens;
