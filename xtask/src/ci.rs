@@ -144,20 +144,25 @@ fn fuzz(root: &Path) -> Outcome {
         Ok(text) => text,
         Err(why) => return Outcome::Failed(why),
     };
-    let limits = [format!("-max_total_time={FUZZ_S}"), format!("-rss_limit_mb={FUZZ_MEMORY_MIB}")];
-    let mut failed = Vec::new();
-    for target in targets.lines().map(str::trim) {
-        // No unsafe code, so the address sanitizer would find nothing that a panic does not.
-        let result = Command::cargo(root, &["fuzz", "run", "--sanitizer", "none", target, "--"])
-            .also(&[&limits[0], &limits[1]])
-            // The coverage flags are unstable, the compiler is the stable one.
-            .env("RUSTC_BOOTSTRAP", "1")
-            .run();
-        if let Err(why) = result {
-            failed.push(format!("{target}: {why}"));
-        }
-    }
+    let results = targets.lines().map(str::trim).map(|target| (target, fuzz_one(root, target)));
+    let failed: Vec<String> = results
+        .filter_map(|(target, result)| result.err().map(|why| format!("{target}: {why}")))
+        .collect();
     if failed.is_empty() { Outcome::Passed } else { Outcome::Failed(failed.join("; ")) }
+}
+
+/// Builds and runs one target, beginning with its seeds.
+fn fuzz_one(root: &Path, target: &str) -> Result<(), String> {
+    // What the fuzzer finds goes to the first directory, which git ignores.
+    let (corpus, seeds) = (format!("fuzz/corpus/{target}"), format!("fuzz/seeds/{target}"));
+    std::fs::create_dir_all(root.join(&corpus)).map_err(|error| format!("{corpus}: {error}"))?;
+    let limits = [format!("-max_total_time={FUZZ_S}"), format!("-rss_limit_mb={FUZZ_MEMORY_MIB}")];
+    // No unsafe code, so the address sanitizer would find nothing that a panic does not.
+    let command = Command::cargo(root, &["fuzz", "run", "--sanitizer", "none", target, &corpus]);
+    let seeded = if root.join(&seeds).is_dir() { command.also(&[&seeds]) } else { command };
+    // The coverage flags are unstable, the compiler is the stable one.
+    let unstable = seeded.env("RUSTC_BOOTSTRAP", "1");
+    unstable.also(&["--", &limits[0], &limits[1], "-verbosity=0", "-print_final_stats=1"]).run()
 }
 
 #[cfg(test)]

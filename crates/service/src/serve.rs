@@ -21,8 +21,9 @@ use tokio::task::JoinHandle;
 use crate::listen::{BoundAddress, Listener, Stream};
 use crate::shutdown::Shutdown;
 
-/// Connections served at once; more wait in the kernel's queue. At [`MAX_HEAD_BYTES`] of buffer each
-/// that is 64 MiB, and at 64 connections per busy client room for 64 of them.
+/// Connections served at once; more wait in the kernel's queue. Room for 64 busy clients of 64
+/// connections each. With [`MAX_HEAD_BYTES`] of buffer each that is 64 MiB; what answers hold that
+/// are not read yet comes on top, for [`WRITE_STALL_TIMEOUT_MS`] at most.
 pub const MAX_CONNECTIONS: usize = 4096;
 
 /// Bytes of request line and header fields. Ours are under 1 KiB (the longest is `Sigsum-Token`,
@@ -44,9 +45,17 @@ pub const WRITE_STALL_TIMEOUT_MS: u64 = 30_000;
 /// Time that requests have to finish once the server is stopped, as log-go gives them.
 pub const DRAIN_MS: u64 = 60_000;
 
-/// HTTP/2 streams at once on one connection: as many as the requests that a busy client keeps going
-/// over HTTP/1.1 connections.
-pub const MAX_STREAMS: u32 = 64;
+/// HTTP/2 streams at once on one connection. Each may hold a head, so a connection may hold
+/// 256 KiB of them; a client that wants more at once opens another connection.
+pub const MAX_STREAMS: u32 = 32;
+
+/// Bytes of a head in HTTP/2, where a connection may hold [`MAX_STREAMS`] of them: eight times
+/// what ours are.
+pub const MAX_STREAM_HEAD_BYTES: u32 = 8 * 1024;
+
+/// Bytes of bodies that an HTTP/2 connection may send before they are read, all streams together:
+/// the smallest window that the protocol starts with (RFC 9113 section 6.9.2).
+pub const HTTP2_WINDOW_BYTES: u32 = 65_535;
 
 /// What one listener's connections may take.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -166,7 +175,11 @@ fn http_settings() -> auto::Builder<TokioExecutor> {
     // Times are kept by `deadline`: hyper's own timer is allocated anew for each request, and does
     // not cover the first bytes, by which the HTTP version is told.
     http.http1().max_buf_size(MAX_HEAD_BYTES).header_read_timeout(None);
-    http.http2().max_header_list_size(MAX_HEAD_BYTES as u32).max_concurrent_streams(MAX_STREAMS);
+    http.http2()
+        .max_header_list_size(MAX_STREAM_HEAD_BYTES)
+        .max_concurrent_streams(MAX_STREAMS)
+        .initial_stream_window_size(HTTP2_WINDOW_BYTES)
+        .initial_connection_window_size(HTTP2_WINDOW_BYTES);
     http
 }
 
