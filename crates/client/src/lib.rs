@@ -19,13 +19,15 @@
     )
 )]
 
+mod duration;
 mod http;
 mod log;
 mod named;
-//pub mod submit;
+pub mod submit;
 pub mod token_dns;
 mod witness;
 
+pub use duration::{DurationError, GoDuration};
 pub use http::{
     BaseUrl, BaseUrlError, HttpClient, HttpSettings, HttpSetupError, MAX_ERROR_BODY_BYTES,
     MAX_REDIRECTS,
@@ -34,6 +36,10 @@ pub use log::{HttpLog, MAX_LEAVES_PER_REQUEST};
 pub use named::{
     NamedPolicies, NamedPolicyError, NamedPolicyText, PolicyFileError, PolicySource,
     read_policy_file,
+};
+pub use submit::{
+    Event, LogFailure, LogTarget, SubmitError, SubmitSettings, Submitter, TargetError, TokenSource,
+    log_targets,
 };
 pub use token_dns::{TokenDns, TokenDnsError};
 pub use witness::HttpWitness;

@@ -47,6 +47,6 @@ pub use public::{
     KeyList, KeyListError, PublicKeyError, PublicKeyLine, common_policy_name, format_public_key,
     parse_key_list, parse_public_key,
 };
-pub use seed::{RandomError, SigningSeed};
+pub use seed::{RandomError, SigningSeed, random_u64};
 pub use signer::{Ed25519Signer, SignError, Signer};
 pub use wire::BlobError;

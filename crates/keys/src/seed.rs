@@ -13,6 +13,16 @@ pub(crate) fn fill_random(buffer: &mut [u8]) -> Result<(), RandomError> {
     getrandom::fill(buffer).map_err(RandomError)
 }
 
+/// A random number, for choices that nobody should be able to predict.
+///
+/// # Errors
+/// [`RandomError`].
+pub fn random_u64() -> Result<u64, RandomError> {
+    let mut bytes = [0u8; 8];
+    fill_random(&mut bytes)?;
+    Ok(u64::from_be_bytes(bytes))
+}
+
 /// An Ed25519 private key as RFC 8032 section 5.1.5 defines it: 32 secret bytes.
 #[derive(Clone)]
 pub struct SigningSeed(Zeroizing<[u8; 32]>);
