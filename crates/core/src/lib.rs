@@ -29,6 +29,8 @@ pub mod bytes;
 pub mod checkpoint;
 pub mod cosignature;
 pub mod crypto;
+#[doc(hidden)]
+pub mod fuzzing;
 pub mod leaf;
 pub mod merkle;
 pub mod note;
