@@ -9,6 +9,8 @@ pub mod sqlite;
 pub mod state_file;
 pub(crate) mod writer;
 
+pub use guard::GuardError;
+
 use sigsum_core::TreeHead;
 use std::path::PathBuf;
 

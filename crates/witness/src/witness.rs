@@ -18,11 +18,12 @@ use async_trait::async_trait;
 use load::Unrecorded;
 use log::{Log, LogTable};
 use sigsum_api::{AddCheckpointError, WitnessApi};
-use sigsum_core::checkpoint::{Checkpoint, SignedCheckpoint};
+use sigsum_core::checkpoint::Checkpoint;
 use sigsum_core::cosignature::Timestamp;
 use sigsum_core::note::{SignatureLine, Vkey};
 use sigsum_core::wire::witness::AddCheckpointRequest;
 use sigsum_service::clock::Clock;
+use std::fmt::Write as _;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{Semaphore, SemaphorePermit};
@@ -117,9 +118,10 @@ impl Witness {
         let authentic = engine::authenticate(&log.trusted(), request).map_err(refused)?;
         let _place = log.places.try_acquire().map_err(|_| busy("too many requests of this log"))?;
         let turn = by(deadline, "the log's lock", log.turn()).await?;
-        let turn = self.persist(&log, turn, &authentic, deadline).await?;
+        let note = authentic.note().to_string();
+        let turn = self.persist(&log, turn, &authentic, &note, deadline).await?;
         let lines = self.sign(&request.checkpoint.checkpoint, deadline).await?;
-        self.publish(&log, turn, authentic.note(), &lines).await?;
+        self.publish(&log, turn, note, &lines).await?;
         Ok(lines)
     }
 
@@ -140,6 +142,7 @@ impl Witness {
         log: &Log,
         turn: Turn,
         authentic: &Authentic<'_>,
+        note: &str,
         deadline: Instant,
     ) -> Result<Turn, AddCheckpointError> {
         let expected = turn.head;
@@ -147,8 +150,7 @@ impl Witness {
             report(log, &refusal, authentic.request);
             refused(refusal)
         })?;
-        let checkpoint = authentic.note().to_string();
-        let advance = Advance { log: log.id, expected, new, checkpoint };
+        let advance = Advance { log: log.id, expected, new, checkpoint: note.to_owned() };
         let stored = by(deadline, "the store", self.writer.advance(turn, advance)).await?;
         let turn = stored.map_err(not_stored)?;
         if new != expected {
@@ -182,19 +184,21 @@ impl Witness {
         Ok(lines)
     }
 
-    /// Makes a cosigned checkpoint readable and has it recorded.
+    /// Adds cosignatures to a note, makes it readable and has it recorded.
     async fn publish(
         &self,
         log: &Log,
         turn: Turn,
-        mut note: SignedCheckpoint,
+        mut note: String,
         lines: &[SignatureLine],
     ) -> Result<(), AddCheckpointError> {
-        note.signatures.extend_from_slice(lines);
-        let text = note.to_string();
-        let cosigned = Cosigned { log: log.id, note: text.clone() };
+        for line in lines {
+            // Writing to a String cannot fail.
+            let _ = writeln!(note, "{line}");
+        }
+        let cosigned = Cosigned { log: log.id, note: note.clone() };
         self.writer.record(cosigned).await.map_err(not_stored)?;
-        log.publish(Published { tree_head: turn.head, note: text });
+        log.publish(Published { tree_head: turn.head, note });
         Ok(())
     }
 
@@ -208,7 +212,7 @@ impl Witness {
             }
             let deadline = Instant::now() + self.deadline;
             let result = match self.sign(&note.checkpoint, deadline).await {
-                Ok(lines) => self.publish(&log, turn, note, &lines).await,
+                Ok(lines) => self.publish(&log, turn, note.to_string(), &lines).await,
                 Err(error) => Err(error),
             };
             if let Err(error) = result {

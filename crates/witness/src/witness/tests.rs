@@ -9,6 +9,7 @@ mod random;
 use super::*;
 use crate::testing::{NOW_S, TestLog, config, cosigner, data_dir, signer, witness, witness_with};
 use sigsum_core::TreeSize;
+use sigsum_core::checkpoint::SignedCheckpoint;
 use sigsum_core::cosignature::verify_line;
 use sigsum_core::note::KeyName;
 use sigsum_service::clock::ManualClock;

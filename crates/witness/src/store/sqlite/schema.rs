@@ -70,6 +70,9 @@ fn configure(connection: &Connection) -> Result<(), rusqlite::Error> {
     connection.pragma_update(None, "journal_mode", "WAL")?;
     connection.pragma_update(None, "synchronous", "FULL")?;
     connection.pragma_update(None, "foreign_keys", true)?;
+    // Pages of WAL between two checkpoints: 16 MiB, some times the rows of 10 000 logs, so that each
+    // page is written back once for several changes.
+    connection.pragma_update(None, "wal_autocheckpoint", 4096)?;
     // In KiB when negative: the rows of 10 000 logs.
     connection.pragma_update(None, "cache_size", -16 * 1024)?;
     Ok(())

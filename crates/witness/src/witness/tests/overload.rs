@@ -18,9 +18,11 @@ fn is_busy(answer: &Answer) -> bool {
     answer.as_ref().is_err_and(|error| error.retry_after_s() == Some(RETRY_AFTER_S))
 }
 
+type Wrap = Box<dyn FnOnce(Box<dyn Backend>) -> Box<dyn Backend>>;
+
 /// A store that tells when a write comes and waits to be let go.
 struct GatedStore {
-    wrap: Box<dyn FnOnce(Box<dyn Backend>) -> Box<dyn Backend>>,
+    wrap: Wrap,
     entered: mpsc::Receiver<()>,
     release: mpsc::Sender<()>,
 }
