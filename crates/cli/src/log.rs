@@ -113,17 +113,22 @@ pub(crate) fn run(command: Command) -> Result<(), Failure> {
     }
 }
 
-/// The configuration file's values; defaults where there is no file, as log-go does, but not where
-/// the file was named on the command line.
+/// The configuration file's values. As in log-go, a missing file means defaults, even where the
+/// environment names it, but not where the command line does.
 fn read_config(named: Option<&Path>) -> Result<FileConfig, Failure> {
-    let from_environment = std::env::var_os("SIGSUM_LOGSERVER_CONFIG").map(PathBuf::from);
+    let from_environment =
+        std::env::var_os("SIGSUM_LOGSERVER_CONFIG").filter(|v| !v.is_empty()).map(PathBuf::from);
+    let must_exist = named.is_some();
+    let is_named = must_exist || from_environment.is_some();
     let path = named.map(Path::to_owned).or(from_environment);
     let path = path.unwrap_or_else(|| PathBuf::from(SYSTEM_CONFIG));
     let text = match read_text_file(&path) {
         Ok(text) => text,
-        Err(failure) if named.is_some() => return Err(failure),
+        Err(failure) if must_exist => return Err(failure),
         Err(failure) => {
-            crate::say(&format!("didn't find configuration file, using defaults: {failure}"));
+            if is_named {
+                crate::say(&format!("didn't find configuration file, using defaults: {failure}"));
+            }
             return Ok(FileConfig::default());
         }
     };

@@ -32,7 +32,13 @@ use std::process::ExitCode;
 
 /// Sigsum: make each use of a signing key visible.
 #[derive(Debug, Parser)]
-#[command(name = "sigsum", version, max_term_width = 100, arg_required_else_help = true)]
+#[command(
+    name = "sigsum",
+    version,
+    propagate_version = true,
+    max_term_width = 100,
+    arg_required_else_help = true
+)]
 struct Cli {
     #[command(subcommand)]
     command: Command,
@@ -51,6 +57,10 @@ enum Command {
     #[command(subcommand)]
     Key(key::Command),
     /// Sign checksums, submit them to a log, collect proofs
+    ///
+    /// With a policy, each input is signed and submitted, and the proof is written (FILE.proof).
+    /// Without one, the output is an add-leaf request (FILE.req), which another machine can submit.
+    /// An input whose proof exists is only checked.
     Submit(submit::Options),
     /// Verify a proof offline
     Verify(verify::Options),

@@ -17,6 +17,7 @@ use std::sync::Arc;
 
 /// Options of `monitor`.
 #[derive(Debug, Args)]
+#[command(disable_version_flag = true)]
 pub(crate) struct Options {
     #[command(flatten)]
     policy: PolicyOptions,

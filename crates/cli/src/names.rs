@@ -21,6 +21,19 @@ pub(crate) const LINKS: &[(&str, &[&str])] = &[
     ("sigsum-mktree", &["log", "init"]),
 ];
 
+/// Tools that take `version` and `-v` as their first word, as sigsum-key does.
+const WITH_VERSION_WORD: &[&str] = &["key", "token", "policy"];
+
+/// `sigsum key version` and `sigsum key -v` for `sigsum key --version`.
+fn spell_out_version(words: &mut [OsString]) {
+    if let [_, tool, first, ..] = words
+        && WITH_VERSION_WORD.iter().any(|name| *name == tool)
+        && (*first == "version" || *first == "-v")
+    {
+        *first = OsString::from("--version");
+    }
+}
+
 /// Rewrites the words of the command line where the program was called by one of its other names.
 /// The name as called comes back too, for messages.
 pub(crate) fn resolve(mut words: Vec<OsString>) -> (String, Vec<OsString>) {
@@ -31,8 +44,10 @@ pub(crate) fn resolve(mut words: Vec<OsString>) -> (String, Vec<OsString>) {
         let mut resolved = vec![OsString::from("sigsum")];
         resolved.extend(stands_for.iter().map(OsString::from));
         resolved.extend(rest);
+        spell_out_version(&mut resolved);
         return ((*name).to_owned(), resolved);
     }
+    spell_out_version(&mut words);
     ("sigsum".to_owned(), words)
 }
 
@@ -49,6 +64,13 @@ mod tests {
         let (name, resolved) = resolve(words("/usr/bin/sigsum-key to-hex -k x"));
         assert_eq!(name, "sigsum-key");
         assert_eq!(resolved, words("sigsum key to-hex -k x"));
+    }
+
+    #[test]
+    fn version_as_a_word_is_the_version_flag() {
+        assert_eq!(resolve(words("sigsum-key version")).1, words("sigsum key --version"));
+        assert_eq!(resolve(words("sigsum token -v")).1, words("sigsum token --version"));
+        assert_eq!(resolve(words("sigsum key from-vkey -v")).1, words("sigsum key from-vkey -v"));
     }
 
     #[test]

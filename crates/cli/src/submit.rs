@@ -7,6 +7,7 @@ mod progress;
 use crate::failure::Failure;
 use crate::files::{agent_socket, write_output};
 use crate::policy_choice::PolicyOptions;
+use clap::builder::{OsStringValueParser, TypedValueParser as _};
 use clap::{ArgAction, Args};
 use item::Item;
 use sigsum_client::GoDuration;
@@ -15,10 +16,8 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 /// Options of `submit`.
-///
-/// Without a policy, the output is an add-leaf request (FILE.req) that another machine can submit.
-/// With one, the leaf is submitted and the proof is written (FILE.proof).
 #[derive(Debug, Args)]
+#[command(disable_version_flag = true)]
 pub(crate) struct Options {
     /// Private key to sign with, or a public key file whose private key an ssh-agent holds;
     /// without it the input is an add-leaf request
@@ -54,8 +53,13 @@ pub(crate) struct Options {
     #[arg(short = 'v', long, action = ArgAction::Version)]
     version: Option<bool>,
     /// Files to sign, or add-leaf requests (default: standard input)
-    #[arg(value_name = "INPUT-FILE")]
+    #[arg(value_name = "INPUT-FILE", value_parser = any_path())]
     inputs: Vec<PathBuf>,
+}
+
+/// Paths, the empty one too: what is wrong with it is ours to say.
+fn any_path() -> impl clap::builder::TypedValueParser<Value = PathBuf> {
+    OsStringValueParser::new().map(PathBuf::from)
 }
 
 /// Levels of diagnostics.

@@ -4,7 +4,7 @@ use crate::failure::Failure;
 use crate::files::{print, read_text_file};
 use crate::input::message_of_stdin;
 use crate::policy_choice::PolicyOptions;
-use clap::Args;
+use clap::{ArgAction, Args};
 use sigsum_core::proof::SigsumProof;
 use sigsum_core::verify::{Input, Verdict, verify_sigsum};
 use sigsum_keys::read_key_list;
@@ -12,6 +12,7 @@ use std::path::{Path, PathBuf};
 
 /// Options of `verify`.
 #[derive(Debug, Args)]
+#[command(disable_version_flag = true)]
 pub(crate) struct Options {
     /// File with one or more public keys of submitters, in OpenSSH format
     #[arg(short, long, value_name = "KEY-FILE")]
@@ -27,6 +28,9 @@ pub(crate) struct Options {
     /// Say it as one JSON object
     #[arg(long, conflicts_with = "explain")]
     json: bool,
+    /// Print version
+    #[arg(short = 'v', long, action = ArgAction::Version)]
+    version: Option<bool>,
     /// Proof file; the data comes on standard input
     #[arg(value_name = "PROOF-FILE")]
     proof: Vec<PathBuf>,

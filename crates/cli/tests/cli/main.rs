@@ -6,6 +6,7 @@ mod harness;
 mod keys;
 mod network;
 mod public_proof;
+mod snapshots;
 mod start;
 mod submit;
 mod tokens;

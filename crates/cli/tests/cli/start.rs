@@ -52,7 +52,7 @@ fn a_directory_in_use_is_refused() {
 fn the_directory_of_another_log_is_refused() {
     let sandbox = killed_log(1);
     sandbox.key("log-key");
-    sandbox.run(&LOG_ARGS).fails_with("another log");
+    sandbox.run(&LOG_ARGS).fails_with("they belong to different logs");
 }
 
 #[test]
