@@ -20,7 +20,8 @@ pub(super) fn check(tree: &Tree) -> Vec<Finding> {
         match syn::parse_file(&file.text) {
             Ok(syntax) => {
                 let in_test = is_test_file(&file.path);
-                let mut visitor = Visitor { file, in_test, findings: &mut findings };
+                let paused = is_time_paused(tree, &file.path);
+                let mut visitor = Visitor { file, in_test, paused, findings: &mut findings };
                 visitor.visit_file(&syntax);
                 if in_test {
                     visitor.sleeping(1, usize::MAX);
@@ -42,10 +43,38 @@ fn is_test_file(path: &str) -> bool {
     path.contains("/tests/") || path.ends_with("/tests.rs") || path.ends_with("_tests.rs")
 }
 
+/// Whether every tokio test of the file, or of the test program or module that it belongs to, runs
+/// with tokio's time paused: sleeping then takes no time.
+fn is_time_paused(tree: &Tree, path: &str) -> bool {
+    let group = test_group(path);
+    let of_group =
+        |other: &str| other.strip_prefix(group).is_some_and(|rest| rest.starts_with(['.', '/']));
+    let mut tests = (tree.ending(".rs").filter(|file| of_group(&file.path)))
+        .flat_map(|file| file.text.split("#[tokio::test").skip(1))
+        .peekable();
+    tests.peek().is_some() && tests.all(|test| test.starts_with("(start_paused = true"))
+}
+
+/// What the paths of one test program or test module have in common: `crates/a/tests/it` of
+/// `crates/a/tests/it/main.rs`, `src/a/tests` of `src/a/tests/fake.rs`.
+fn test_group(path: &str) -> &str {
+    let file = path.strip_suffix(".rs").unwrap_or(path);
+    let Some((before, after)) = path.split_once("/tests/") else { return file };
+    let is_program = !before.contains("/src");
+    let length = match after.split_once('/') {
+        Some((directory, _)) if is_program => before.len() + "/tests/".len() + directory.len(),
+        None if is_program => file.len(),
+        _ => before.len() + "/tests".len(),
+    };
+    path.get(..length).unwrap_or(file)
+}
+
 struct Visitor<'a> {
     file: &'a File,
     /// Whether the part being looked at is test code.
     in_test: bool,
+    /// Whether tokio's time stands still in its tests.
+    paused: bool,
     findings: &'a mut Vec<Finding>,
 }
 
@@ -66,8 +95,10 @@ impl Visitor<'_> {
     /// Finds calls of `sleep` in the lines from `first` to `last`, also inside macros.
     fn sleeping(&mut self, first: usize, last: usize) {
         let is_call = |line: &str| !line.trim_start().starts_with("//") && line.contains("sleep(");
+        let takes_time = |line: &str| !self.paused || line.contains("thread::sleep(");
         let lines: Vec<usize> = (self.file.lines())
-            .filter(|(number, line)| (first..=last).contains(number) && is_call(line))
+            .filter(|(number, _)| (first..=last).contains(number))
+            .filter(|(_, line)| is_call(line) && takes_time(line))
             .map(|(number, _)| number)
             .collect();
         for line in lines {

@@ -78,6 +78,25 @@ fn nothing_sleeps_in_a_test_file() {
 }
 
 #[test]
+fn sleeping_takes_no_time_where_all_tests_pause_it() {
+    let paused = "//! Doc.\n#[tokio::test(start_paused = true)]\nasync fn a() {}\n";
+    let running = "//! Doc.\n#[tokio::test]\nasync fn b() {}\n";
+    let helper = format!("//! Doc.\nfn a() {{ {SLEEP}; }}\n");
+    let blocking = format!("//! Doc.\nfn a() {{ std::thread::{SLEEP}; }}\n");
+    let sleeps = |files: &[(&str, &str)]| check(&Tree::of(files)).len();
+    let (tests, helpers) = ("crates/a/src/b/tests.rs", "crates/a/src/b/tests/help.rs");
+    assert_eq!(sleeps(&[(tests, paused), (helpers, &helper)]), 0);
+    assert_eq!(sleeps(&[(tests, paused), (helpers, &blocking)]), 1);
+    assert_eq!(sleeps(&[(tests, running), (helpers, &helper)]), 1);
+    assert_eq!(sleeps(&[(tests, &format!("{paused}{}", &running[9..])), (helpers, &helper)]), 1);
+    let elsewhere = "crates/a/src/c/tests.rs";
+    assert_eq!(sleeps(&[(elsewhere, paused), (helpers, &helper)]), 1);
+    let program = "crates/a/tests/it/main.rs";
+    assert_eq!(sleeps(&[(program, paused), ("crates/a/tests/it/help.rs", &helper)]), 0);
+    assert_eq!(sleeps(&[(program, paused), ("crates/a/tests/other.rs", &helper)]), 1);
+}
+
+#[test]
 fn tests_are_named_for_behaviour() {
     for attribute in ["#[test]", "#[tokio::test]", "#[tokio::test(start_paused = true)]"] {
         let text = format!("{attribute}\nfn test_a() {{}}");
