@@ -9,6 +9,7 @@ pub(crate) use exchange::{Answer, Endpoint};
 
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
+use url::Url;
 
 /// Redirects that are followed for one request, as many as Go's client does.
 pub const MAX_REDIRECTS: usize = 10;
@@ -108,17 +109,40 @@ fn build(
     }
 }
 
-/// Follows redirects, but not from TLS to plain HTTP: the submit token is of use to anyone who sees
-/// it.
+/// Follows redirects for as long as [`check_redirect`] lets it.
 fn redirect_policy() -> reqwest::redirect::Policy {
     reqwest::redirect::Policy::custom(|attempt| {
-        let was_secure = attempt.previous().last().is_some_and(|url| url.scheme() == "https");
-        if was_secure && attempt.url().scheme() != "https" {
-            attempt.error("redirect from https to http")
-        } else if attempt.previous().len() > MAX_REDIRECTS {
-            attempt.error("too many redirects")
-        } else {
-            attempt.follow()
+        match check_redirect(attempt.previous(), attempt.url()) {
+            Ok(()) => attempt.follow(),
+            Err(problem) => attempt.error(problem),
         }
     })
+}
+
+/// Refuses long chains of redirects, and those from TLS to plain HTTP: the submit token is of use
+/// to anyone who sees it.
+fn check_redirect(previous: &[Url], next: &Url) -> Result<(), &'static str> {
+    let was_secure = previous.last().is_some_and(|url| url.scheme() == "https");
+    if was_secure && next.scheme() != "https" {
+        Err("redirect from https to http")
+    } else if previous.len() > MAX_REDIRECTS {
+        Err("too many redirects")
+    } else {
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn redirects_lead_never_from_tls_to_plain_http() {
+        let check =
+            |from: &str, to: &str| check_redirect(&[from.parse().unwrap()], &to.parse().unwrap());
+        assert_eq!(check("https://a", "https://b"), Ok(()));
+        assert_eq!(check("http://a", "https://b"), Ok(()));
+        assert_eq!(check("http://a", "http://b"), Ok(()));
+        assert_eq!(check("https://a", "http://a"), Err("redirect from https to http"));
+    }
 }

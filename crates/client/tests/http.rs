@@ -400,3 +400,36 @@ async fn cosignatures_are_read_and_malformed_ones_refused() {
 fn base64_line() -> String {
     format!("\u{2014} w.example {}\n", sigsum_core::bytes::to_base64(&[7; 76]))
 }
+
+/// Set for the process that [`proxy_variables_count_but_not_for_loopback`] starts; the URL of a
+/// log on loopback.
+const CHILD_VARIABLE: &str = "SIGSUM_TEST_PROXY_CHILD";
+
+/// The variables are read by the process that has them, so the test starts itself once more.
+#[tokio::test]
+async fn proxy_variables_count_but_not_for_loopback() {
+    if let Ok(direct) = std::env::var(CHILD_VARIABLE) {
+        assert!(log_at("http://log.invalid").get_tree_head().await.is_ok(), "through the proxy");
+        let error = log_at(&direct).get_tree_head().await;
+        assert_eq!(error, Err(ApiError::Forbidden("direct".to_owned())));
+        return;
+    }
+    let proxy = serve(Router::new().fallback(any(|uri: Uri| async move {
+        assert_eq!(uri.to_string(), "http://log.invalid/get-tree-head");
+        head()
+    })))
+    .await;
+    let direct = serve_all((StatusCode::FORBIDDEN, "direct")).await;
+    let output = tokio::process::Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", "proxy_variables_count_but_not_for_loopback"])
+        .env(CHILD_VARIABLE, direct)
+        .env("HTTP_PROXY", &proxy)
+        .env("http_proxy", &proxy)
+        .env_remove("NO_PROXY")
+        .env_remove("no_proxy")
+        .output()
+        .await
+        .unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
+    assert!(String::from_utf8_lossy(&output.stdout).contains("1 passed"));
+}
