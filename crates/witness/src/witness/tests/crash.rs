@@ -113,8 +113,9 @@ async fn a_checkpoint_of_a_key_that_is_no_longer_trusted_is_not_cosigned_anew() 
 #[tokio::test]
 async fn a_signer_that_is_away_at_the_start_does_not_keep_the_witness_from_starting() {
     let (dir, log) = (data_dir(), TestLog::new(1));
-    let config = Config { request_deadline_ms: 20, ..config(&dir, &[&log]) };
+    let config = config(&dir, &[&log]);
     crashed(&config, &log, Crash::AfterPersisting).await;
+    let config = Config { request_deadline_ms: 20, ..config };
     let keys = vec![CosignerKey::sigsum(GatedSigner::new("cosignature/v1"))];
     let specs = config.check(&[keys[0].public_key()]).unwrap();
     let (backend, loaded) = crate::run::open(&config, &specs, &keys).unwrap();
