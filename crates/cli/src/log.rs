@@ -7,7 +7,7 @@ use crate::log_level::start_logging;
 use clap::{ArgAction, Args, Subcommand};
 use sigsum_client::GoDuration;
 use sigsum_core::policy::Policy;
-use sigsum_keys::{load_signer, read_public_key};
+use sigsum_keys::{load_service_signer, read_public_key};
 use sigsum_log::config::{FileConfig, Settings};
 use sigsum_log::mktree;
 use sigsum_service::runner::{self, Program};
@@ -174,7 +174,7 @@ fn primary(flags: Primary) -> Result<(), Failure> {
         Failure::new("the log has no key")
             .remedy("name it with --key-file, or key-file in the configuration file")
     })?;
-    let signer = load_signer(&key_file, agent_socket().as_deref())
+    let signer = load_service_signer(&key_file, agent_socket().as_deref())
         .map_err(|e| Failure::new(format!("setup primary: failed reading private key: {e}")))?
         .signer;
     let policy = read_policy(settings.policy_file.as_deref())?;
@@ -189,8 +189,7 @@ fn primary(flags: Primary) -> Result<(), Failure> {
         };
         let handle = sigsum_log::start(config, context).await.map_err(|e| start_failure(&e))?;
         say_where(&handle);
-        handle.wait().await;
-        Ok(())
+        handle.wait().await.map_err(|e| Failure::new(e.to_string()))
     })
     .map_err(runner_failure)
 }

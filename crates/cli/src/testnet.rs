@@ -48,7 +48,7 @@ pub(crate) fn run(options: &Options) -> Result<(), Failure> {
         if shown.is_ok() {
             context.shutdown.triggered().await;
         }
-        network.stop().await;
+        network.stop().await.map_err(failed)?;
         shown
     })
     .map_err(|e: runner::RunError<Failure>| match e {

@@ -157,10 +157,10 @@ fn verify_loudly(args: &Verify) -> Result<(), Failure> {
             dns.check(&token, &log_key).await.map_err(|e| failed(&e))
         })?;
     }
-    if let Some(key) = key {
-        if !key.verify(&token_signing_bytes(&log_key), &given.signature) {
-            return Err(Failure::new("Verifying using given key failed: invalid token signature"));
-        }
+    if let Some(key) = key
+        && !key.verify(&token_signing_bytes(&log_key), &given.signature)
+    {
+        return Err(Failure::new("Verifying using given key failed: invalid token signature"));
     }
     Ok(())
 }

@@ -6,7 +6,7 @@ use crate::files::{agent_socket, print, read_text_file};
 use crate::log_level::start_logging;
 use clap::{Args, Subcommand};
 use sigsum_core::PublicKey;
-use sigsum_keys::{LoadedSigner, load_signer, read_public_key};
+use sigsum_keys::{LoadedSigner, load_service_signer, read_public_key};
 use sigsum_service::runner::{self, Program};
 use sigsum_witness::{Config, CosignerKey, LogConfig, admin};
 use std::path::{Path, PathBuf};
@@ -138,7 +138,7 @@ fn failed(error: impl std::fmt::Display) -> Failure {
 
 fn cosigner(path: &Path, name: Option<&str>) -> Result<CosignerKey, Failure> {
     let LoadedSigner { signer, .. } =
-        load_signer(path, agent_socket().as_deref()).map_err(failed)?;
+        load_service_signer(path, agent_socket().as_deref()).map_err(failed)?;
     CosignerKey::named(name, signer).map_err(|e| {
         Failure::new(format!("invalid witness name {:?}: {e}", name.unwrap_or_default()))
             .remedy("a name is a URL without scheme, such as witness.example.org/w1")

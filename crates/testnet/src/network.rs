@@ -159,11 +159,15 @@ impl Network {
     }
 
     /// Stops every part and waits for it.
-    pub async fn stop(self) {
-        self.log.stop().await;
+    ///
+    /// # Errors
+    /// [`sigsum_log::RunError`] where the log had stopped by itself; the rest is stopped too.
+    pub async fn stop(self) -> Result<(), sigsum_log::RunError> {
+        let log = self.log.stop().await;
         for witness in self.witnesses {
             witness.handle.stop().await;
         }
+        log
     }
 }
 

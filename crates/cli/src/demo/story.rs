@@ -66,8 +66,9 @@ pub(crate) async fn tell_it(options: &Options) -> Result<(), Failure> {
     ))?;
     let network = start_network(&mut teller, &root).await?;
     let outcome = play(&mut teller, options, &network, &root).await;
-    network.stop().await;
+    let stopped = network.stop().await;
     outcome?;
+    stopped.map_err(failed)?;
     let kept = match &options.keep {
         Some(path) => format!("The directory {} is yours to look at.", path.display()),
         None => "Its directory is gone again.".to_owned(),

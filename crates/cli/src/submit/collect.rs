@@ -128,12 +128,11 @@ async fn items_without_proof(
     let mut out = Vec::new();
     for input in sources(options) {
         let content = Content::read(options, input.as_deref())?;
-        if let (Some(_), Some(path)) =
-            (&input, output_name(options, input.as_deref(), Product::Proof)?)
+        let output = output_name(options, input.as_deref(), Product::Proof)?;
+        if let (Some(_), Some(path)) = (&input, output)
+            && has_valid_proof(&path, &content, signer, policy)?
         {
-            if has_valid_proof(&path, &content, signer, policy)? {
-                continue;
-            }
+            continue;
         }
         let request = content.into_request(signer).await?;
         out.push(Item { input, request });
@@ -180,12 +179,12 @@ async fn token_key(options: &Options) -> Result<Option<LoadedSigner>, Failure> {
     })?;
     let key = load_signer(path, agent_socket().as_deref())
         .map_err(|e| Failure::new(format!("Reading token key file failed: {e}")))?;
-    if options.diagnostics <= Level::Warning {
-        if let Err(reason) = check_domain(domain, &key).await {
-            crate::say(&format!(
-                "[WARN] warn: token domain and signer does not match DNS records: {reason}"
-            ));
-        }
+    if options.diagnostics <= Level::Warning
+        && let Err(reason) = check_domain(domain, &key).await
+    {
+        crate::say(&format!(
+            "[WARN] warn: token domain and signer does not match DNS records: {reason}"
+        ));
     }
     Ok(Some(key))
 }

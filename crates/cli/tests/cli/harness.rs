@@ -141,14 +141,15 @@ pub(crate) struct Daemon {
 impl Daemon {
     #[track_caller]
     pub(crate) fn start(mut command: Command) -> Self {
-        let mut child = command
+        let child = command
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(Stdio::piped())
             .spawn()
             .unwrap();
-        let stderr = BufReader::new(child.stderr.take().unwrap());
         let (sender, lines) = mpsc::channel();
+        let mut daemon = Self { child, url: String::new(), lines };
+        let stderr = BufReader::new(daemon.child.stderr.take().unwrap());
         std::thread::spawn(move || {
             for line in stderr.lines().map_while(Result::ok) {
                 let _ = sender.send(line); // the test may have ended
@@ -156,10 +157,11 @@ impl Daemon {
         });
         let mut said = String::new();
         loop {
-            match lines.recv_timeout(START_LIMIT) {
+            match daemon.lines.recv_timeout(START_LIMIT) {
                 Ok(line) => {
                     if let Some(url) = line.strip_prefix("listening on ") {
-                        return Self { child, url: url.to_owned(), lines };
+                        daemon.url = url.to_owned();
+                        return daemon;
                     }
                     said += &format!("{line}\n");
                 }
@@ -291,8 +293,14 @@ pub(crate) fn testdata(name: &str) -> Option<PathBuf> {
     let root = std::env::var_os("SIGSUM_TESTDATA").map_or(default, PathBuf::from);
     let path = root.join(name);
     if !path.exists() {
-        println!("skipped: no test data at {}", path.display());
+        say(&format!("skipped: no test data at {}", path.display()));
         return None;
     }
     Some(path)
+}
+
+/// Says something in the output of the test.
+#[allow(clippy::print_stdout, reason = "this is how a test says that it was skipped")]
+pub(crate) fn say(line: &str) {
+    println!("{line}");
 }

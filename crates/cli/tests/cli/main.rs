@@ -1,4 +1,5 @@
 //! The real executable, run as its users run it.
+#![allow(clippy::unwrap_used, reason = "a test that goes wrong may panic")]
 
 mod crash;
 mod demo;

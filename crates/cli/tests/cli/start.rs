@@ -1,6 +1,6 @@
 //! Logs and witnesses that must not start, and what they say.
 
-use crate::harness::{LOG_ARGS, Network, Sandbox};
+use crate::harness::{LOG_ARGS, Network, Sandbox, say};
 use std::path::Path;
 
 /// A log that has run and taken a few leaves, stopped by `kill -9`.
@@ -84,7 +84,7 @@ fn an_encrypted_key_is_refused_with_its_reason() {
         .args(["-q", "-t", "ed25519", "-N", "secret", "-f", &sandbox.arg("enc")])
         .status();
     let Ok(true) = made.map(|status| status.success()) else {
-        println!("skipped: ssh-keygen is missing");
+        say("skipped: ssh-keygen is missing");
         assert!(std::env::var_os("CI").is_none(), "CI must have ssh-keygen");
         return;
     };

@@ -163,12 +163,11 @@ impl LogApi for FakeLog {
         let end = request.end.0.min(request.start.0 + state.max_range);
         let end = end.min(state.leaves.len() as u64);
         let mut out = state.leaves[request.start.0 as usize..end as usize].to_vec();
-        if let Behaviour::AltersLeaf(index) = state.behaviour {
-            if let Some(leaf) =
+        if let Behaviour::AltersLeaf(index) = state.behaviour
+            && let Some(leaf) =
                 index.checked_sub(request.start.0).and_then(|i| out.get_mut(i as usize))
-            {
-                *leaf = self::leaf(&signer(99), 1 << 40);
-            }
+        {
+            *leaf = self::leaf(&signer(99), 1 << 40);
         }
         Ok(out)
     }
