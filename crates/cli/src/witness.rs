@@ -8,8 +8,10 @@ use clap::{Args, Subcommand};
 use sigsum_core::PublicKey;
 use sigsum_keys::{LoadedSigner, load_service_signer, read_public_key};
 use sigsum_service::runner::{self, Program};
+use sigsum_service::shutdown::Shutdown;
 use sigsum_witness::{Config, CosignerKey, LogConfig, admin};
 use std::path::{Path, PathBuf};
+use tokio::signal::unix::{SignalKind, signal};
 
 /// What to do with a witness.
 #[derive(Debug, Subcommand)]
@@ -45,6 +47,9 @@ pub(crate) struct Init {
     data_dir: PathBuf,
     #[command(flatten)]
     key: KeyOptions,
+    /// The directory exists: only make this key known to it
+    #[arg(long)]
+    add_key: bool,
 }
 
 /// Options of `witness add-log`.
@@ -148,6 +153,10 @@ fn cosigner(path: &Path, name: Option<&str>) -> Result<CosignerKey, Failure> {
 fn init(options: &Init) -> Result<(), Failure> {
     let key = cosigner(&options.key.signing_key, options.key.name.as_deref())?;
     let public = key.public_key();
+    if options.add_key {
+        admin::add_key(&options.data_dir, &public).map_err(failed)?;
+        return print(format!("{} knows the key {}\n", options.data_dir.display(), key.vkey()));
+    }
     admin::init(&options.data_dir, &[public]).map_err(|e| {
         failed(e).remedy("a witness's directory is made once; to start it use `sigsum witness run`")
     })?;
@@ -236,14 +245,33 @@ fn run_single(options: Single) -> Result<(), Failure> {
 fn serve(config: Config, key: CosignerKey) -> Result<(), Failure> {
     let program = Program { name: "sigsum witness", version: env!("CARGO_PKG_VERSION") };
     runner::run(program, |service| async move {
+        let shutdown = service.shutdown.clone();
         let handle = sigsum_witness::start(config, vec![key], service).await.map_err(failed)?;
         let url = handle.url().unwrap_or_else(|| handle.address().to_string());
         crate::say(&format!("listening on {url}"));
-        handle.wait().await;
+        reload_until_stopped(&handle, &shutdown).await?;
+        handle.stop().await;
         Ok(())
     })
     .map_err(|e: runner::RunError<Failure>| match e {
         runner::RunError::Role(failure) => failure,
         other => failed(other),
     })
+}
+
+/// On SIGHUP the logs that were added to the data directory are taken up.
+async fn reload_until_stopped(
+    handle: &sigsum_witness::Handle,
+    shutdown: &Shutdown,
+) -> Result<(), Failure> {
+    let mut hangup = signal(SignalKind::hangup()).map_err(failed)?;
+    loop {
+        tokio::select! {
+            () = shutdown.triggered() => return Ok(()),
+            _ = hangup.recv() => match handle.reload().await {
+                Ok(logs) => tracing::info!(logs, "read the configured logs again"),
+                Err(error) => tracing::error!(%error, "the logs stay as they were"),
+            },
+        }
+    }
 }
