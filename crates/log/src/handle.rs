@@ -40,7 +40,18 @@ pub struct Handle {
     store: Arc<dyn LogStore>,
     heads: watch::Receiver<HeadStatus>,
     shutdown: Shutdown,
-    ended: JoinHandle<()>,
+    ended: JoinHandle<Result<(), RunError>>,
+}
+
+/// Why a log stopped without being told to. Its data directory is as after any crash.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum RunError {
+    /// Us: the thread that commits leaves is gone.
+    #[error("the sequencer ended unexpectedly")]
+    Sequencer,
+    /// Us: the task that makes and publishes heads is gone.
+    #[error("the publisher ended unexpectedly")]
+    Publisher,
 }
 
 impl fmt::Debug for Handle {
@@ -60,7 +71,7 @@ pub(crate) struct Parts {
     pub(crate) shutdown: Shutdown,
     pub(crate) external: ServerHandle,
     pub(crate) internal: Option<ServerHandle>,
-    pub(crate) publishing: JoinHandle<()>,
+    pub(crate) publishing: JoinHandle<Result<(), RunError>>,
     pub(crate) indexing: JoinHandle<()>,
     pub(crate) sequencing: SequencerThread,
 }
@@ -70,12 +81,14 @@ impl Handle {
         let Parts { prefix, service, store, heads, shutdown, .. } = parts;
         let external = parts.external.address().clone();
         let internal = parts.internal.as_ref().map(|server| server.address().clone());
-        let ended = tokio::spawn(end(
-            parts.external,
-            parts.internal,
-            [parts.publishing, parts.indexing],
-            parts.sequencing,
-        ));
+        let ended = Ending {
+            external: parts.external,
+            internal: parts.internal,
+            publishing: parts.publishing,
+            indexing: parts.indexing,
+            sequencing: parts.sequencing,
+        };
+        let ended = tokio::spawn(ended.run(shutdown.clone()));
         Self { external, internal, prefix, service, store, heads, shutdown, ended }
     }
 
@@ -139,39 +152,54 @@ impl Handle {
 
     /// Stops: no new connections, running requests end, what waits is committed, the data
     /// directory is released.
-    pub async fn stop(self) {
+    ///
+    /// # Errors
+    /// [`RunError`] where the log had stopped by itself.
+    pub async fn stop(self) -> Result<(), RunError> {
         self.shutdown.trigger();
-        self.wait().await;
+        self.wait().await
     }
 
     /// Returns when the log has stopped.
-    pub async fn wait(self) {
+    ///
+    /// # Errors
+    /// [`RunError`] where it did so by itself.
+    pub async fn wait(self) -> Result<(), RunError> {
         let Self { ended, service, store, .. } = self;
         drop((service, store));
         // The task does not panic; it is gone only with its runtime.
-        let _ = ended.await;
+        ended.await.unwrap_or(Ok(()))
     }
 }
 
-/// Ends the parts in the order that lets each finish its work. The servers and the publisher hear
-/// the shutdown by themselves; the sequencer must outlive the requests that wait for it.
-async fn end(
+/// The parts of a log that have an end.
+struct Ending {
     external: ServerHandle,
     internal: Option<ServerHandle>,
-    tasks: [JoinHandle<()>; 2],
-    mut sequencing: SequencerThread,
-) {
-    external.wait().await;
-    if let Some(internal) = internal {
-        internal.wait().await;
-    }
-    let stopped = tokio::task::spawn_blocking(move || sequencing.stop()).await;
-    if let Err(error) = stopped {
-        tracing::error!(%error, "the sequencer did not stop well");
-    }
-    for task in tasks {
-        if let Err(error) = task.await {
-            tracing::error!(%error, "a task of the log ended badly");
+    publishing: JoinHandle<Result<(), RunError>>,
+    indexing: JoinHandle<()>,
+    sequencing: SequencerThread,
+}
+
+impl Ending {
+    /// Waits for the end, and ends the parts in the order that lets each finish its work. The
+    /// servers and the publisher hear the shutdown by themselves; the sequencer must outlive the
+    /// requests that wait for it.
+    async fn run(mut self, shutdown: Shutdown) -> Result<(), RunError> {
+        // A log that no longer makes heads, or commits, had better be restarted than look alive.
+        let published = self.publishing.await.unwrap_or(Err(RunError::Publisher));
+        if let Err(error) = published {
+            tracing::error!("{error}: the log stops");
+            shutdown.trigger();
         }
+        self.external.wait().await;
+        if let Some(internal) = self.internal {
+            internal.wait().await;
+        }
+        let stopped = tokio::task::spawn_blocking(move || self.sequencing.stop()).await;
+        if let Err(error) = stopped.and(self.indexing.await) {
+            tracing::error!(%error, "a part of the log ended badly");
+        }
+        published
     }
 }

@@ -31,7 +31,7 @@ pub mod sth;
 mod witnesses;
 
 pub use config::{Config, FileConfig, Settings, Storage};
-pub use handle::{Handle, Status};
+pub use handle::{Handle, RunError, Status};
 pub use open::init;
 pub use publisher::{HeadStatus, WitnessStatus};
 pub use sigsum_api::LogApi;

@@ -9,6 +9,7 @@ mod sign;
 use crate::engine::cosigned::{CosignedHead, WitnessId};
 use crate::engine::head::{Answer, Due, Event, HeadEngine, Request};
 use crate::engine::peer::Condition;
+use crate::handle::RunError;
 use crate::metrics::{LogMetrics, gauge_value};
 use crate::served::{Served, ServedHead};
 use crate::witnesses::{Asker, KnownPeer, Outcome};
@@ -22,7 +23,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::watch;
-use tokio::task::{JoinError, JoinSet};
+use tokio::task::{Id, JoinError, JoinSet};
 use tokio::time::Instant;
 
 /// A witness's clock may differ by so many seconds before the operator is told. Cosignatures count
@@ -74,8 +75,9 @@ struct Running {
     started: Instant,
     /// The head that is being made; at most one.
     heads: JoinSet<Result<NewHead, HeadError>>,
-    /// Requests to witnesses.
-    asked: JoinSet<(Request, Outcome)>,
+    /// Requests to witnesses, and what each was.
+    asked: JoinSet<Outcome>,
+    requests: HashMap<Id, Request>,
     /// A head that is to be served as soon as it is durable.
     unpublished: Option<(CosignedHead, bool)>,
     store_again: Duration,
@@ -88,11 +90,15 @@ struct Running {
 impl Publisher {
     /// Runs until the shutdown. A head that is being made is finished then, as its signature may
     /// exist already; requests to witnesses are dropped.
-    pub(crate) async fn run(mut self, shutdown: Shutdown) {
+    ///
+    /// # Errors
+    /// [`RunError::Sequencer`] when the sequencer ends before.
+    pub(crate) async fn run(mut self, shutdown: Shutdown) -> Result<(), RunError> {
         let mut running = Running {
             started: Instant::now(),
             heads: JoinSet::new(),
             asked: JoinSet::new(),
+            requests: HashMap::new(),
             unpublished: None,
             store_again: Duration::ZERO,
             problems: HashMap::new(),
@@ -109,19 +115,22 @@ impl Publisher {
                 () = shutdown.triggered() => {}
                 () = sleep => {}
                 changed = self.grown.changed() => {
-                    // The sequencer has ended: no leaf will come.
-                    if changed.is_err() { shutdown.triggered().await }
+                    // It ends after the servers do, which wait for the shutdown.
+                    if changed.is_err() && !shutdown.is_triggered() {
+                        return Err(RunError::Sequencer);
+                    }
                 }
                 Some(head) = running.heads.join_next() => self.head_ended(head, &mut running),
-                Some(answer) = running.asked.join_next() => self.answered(answer, &mut running),
+                Some(answer) = running.asked.join_next_with_id() => self.answered(answer, &mut running),
             }
             // Answers that came together are published together.
-            while let Some(answer) = running.asked.try_join_next() {
+            while let Some(answer) = running.asked.try_join_next_with_id() {
                 self.answered(answer, &mut running);
             }
         }
         running.asked.shutdown().await;
         while running.heads.join_next().await.is_some() {}
+        Ok(())
     }
 
     fn next_sleep(&self, running: &Running) -> Duration {
@@ -154,10 +163,8 @@ impl Publisher {
         for request in self.engine.requests(now) {
             let Some(peer) = self.peers.get(&request.witness).cloned() else { continue };
             let asker = self.asker.clone();
-            running.asked.spawn(async move {
-                let outcome = asker.ask(&peer, &request).await;
-                (request, outcome)
-            });
+            let task = running.asked.spawn(async move { asker.ask(&peer, &request).await });
+            running.requests.insert(task.id(), request);
         }
         self.status.send_replace(self.report(now));
     }
@@ -190,13 +197,15 @@ impl Publisher {
     }
 
     /// Takes the end of a request to a witness.
-    fn answered(&mut self, ended: Result<(Request, Outcome), JoinError>, running: &mut Running) {
+    fn answered(&mut self, ended: Result<(Id, Outcome), JoinError>, running: &mut Running) {
         let now = running.started.elapsed();
-        let (request, outcome) = match ended {
-            Ok(ended) => ended,
+        let id = ended.as_ref().map_or_else(JoinError::id, |(id, _)| *id);
+        let Some(request) = running.requests.remove(&id) else { return };
+        let outcome = match ended {
+            Ok((_, outcome)) => outcome,
             Err(error) => {
                 tracing::error!(%error, "a request to a witness ended badly");
-                return;
+                return self.engine.answered(now, &request, Answer::Failed);
             }
         };
         if let Some(peer) = self.peers.get(&request.witness) {
@@ -235,6 +244,7 @@ impl Publisher {
             Event::QuorumMissing { size, report } => {
                 self.metrics.quorum_missing.set(1);
                 self.health.waiting("too few witnesses cosign for the quorum");
+                let report = report.replace('\n', "; "); // one line per event
                 tracing::warn!(%size, "no quorum of cosignatures: {report}");
             }
             Event::QuorumMet => {

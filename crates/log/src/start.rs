@@ -13,9 +13,10 @@ use crate::serve::{self, External};
 use crate::served::{Served, ServedHead};
 use crate::sth::{SthError, SthFile};
 use crate::witnesses::{self, Asker, KnownPeer, WitnessSetupError, Witnesses};
-use sigsum_core::PublicKey;
+use axum::Router;
 use sigsum_core::checkpoint::CheckpointError;
 use sigsum_core::policy::Policy;
+use sigsum_core::{KeyHash, PublicKey};
 use sigsum_keys::Signer;
 use sigsum_service::health::Part;
 use sigsum_service::http::{Prefix, PrefixError};
@@ -94,11 +95,7 @@ pub async fn start(config: Config, context: Context) -> Result<Handle, StartErro
     let store = open_beside(&config, sth.clone(), log).await?;
     let served = Arc::new(Served::default());
     let restored = restore(&store, &log, &context.policy, &served)?;
-    let external = listen(&config.external).await?;
-    let internal = match &config.internal {
-        Some(address) => Some(listen(address).await?),
-        None => None,
-    };
+    let (external, internal) = listen(&config).await?;
 
     let metrics = LogMetrics::register(&context.service.metrics)?;
     metrics.committed_size.set(gauge_value(store.committed_size().0));
@@ -117,39 +114,31 @@ pub async fn start(config: Config, context: Context) -> Result<Handle, StartErro
 
     let (status, heads) = watch::channel(HeadStatus::default());
     let engine = engine(&config, &context, &peers, restored);
+    let maker = HeadMaker {
+        store: store.clone(),
+        signer: context.signer.clone(),
+        log,
+        sth,
+        timeout: config.timeout,
+    };
     let publisher = Publisher {
         engine,
-        maker: Arc::new(HeadMaker {
-            store: store.clone(),
-            signer: context.signer,
-            log,
-            sth,
-            timeout: config.timeout,
-        }),
+        maker: Arc::new(maker),
         asker: Asker { store: store.clone(), log, timeout: config.timeout },
         peers: peers.into_iter().map(|peer| (peer.id, Arc::new(peer))).collect(),
         served,
-        clock: context.service.clock,
+        clock: context.service.clock.clone(),
         metrics: metrics.clone(),
         grown: growth,
         status,
         health: health.part("tree head"),
     };
     let publishing = tokio::spawn(publisher.run(shutdown.clone()));
-
-    let pages = External {
-        log: service.clone(),
-        key_hash: log.key_hash(),
-        prefix: prefix.clone(),
-        version: config.software_version,
-        metrics: serve::EndpointsMetrics::new(&metrics.http),
-    };
+    let routers =
+        Routers { config: &config, context: &context, prefix: &prefix, service: &service };
     let serve = |listener, router| spawn(listener, router, &shutdown, Limits::default());
-    let external = serve(external, serve::external_router(pages));
-    let internal = internal.map(|listener| {
-        let registry = context.service.metrics.clone();
-        serve(listener, serve::internal_router(service.clone(), &prefix, registry, health.clone()))
-    });
+    let external = serve(external, routers.external(log.key_hash(), &metrics));
+    let internal = internal.map(|listener| serve(listener, routers.internal()));
     Ok(Handle::new(Parts {
         prefix,
         service,
@@ -164,8 +153,40 @@ pub async fn start(config: Config, context: Context) -> Result<Handle, StartErro
     }))
 }
 
-async fn listen(address: &str) -> Result<Listener, ListenError> {
-    address.parse::<Endpoint>()?.bind().await
+/// What the two endpoints are made from.
+struct Routers<'a> {
+    config: &'a Config,
+    context: &'a Context,
+    prefix: &'a Prefix,
+    service: &'a LogService,
+}
+
+impl Routers<'_> {
+    fn external(&self, key_hash: KeyHash, metrics: &LogMetrics) -> Router {
+        serve::external_router(External {
+            log: self.service.clone(),
+            key_hash,
+            prefix: self.prefix.clone(),
+            version: self.config.software_version.clone(),
+            metrics: serve::EndpointsMetrics::new(&metrics.http),
+        })
+    }
+
+    fn internal(&self) -> Router {
+        let process = &self.context.service;
+        let (metrics, health) = (process.metrics.clone(), process.health.clone());
+        serve::internal_router(self.service.clone(), self.prefix, metrics, health)
+    }
+}
+
+/// Binds the external and, where configured, the internal endpoint.
+async fn listen(config: &Config) -> Result<(Listener, Option<Listener>), ListenError> {
+    let external = config.external.parse::<Endpoint>()?.bind().await?;
+    let internal = match &config.internal {
+        Some(address) => Some(address.parse::<Endpoint>()?.bind().await?),
+        None => None,
+    };
+    Ok((external, internal))
 }
 
 /// Opens the data beside the runtime's workers: a large log takes a moment.

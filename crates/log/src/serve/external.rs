@@ -122,7 +122,7 @@ async fn answer_add_leaf(external: Shared, request: Request) -> Response {
 
 async fn get_tree_head(State(external): State<Shared>) -> Response {
     let answer = async || match external.log.served().head() {
-        Some(head) => text(head.body.clone()),
+        Some(head) => tiles::short_lived(text(head.body.clone())),
         None => failure(&no_head()),
     };
     external.metrics.tree_head.measure(answer()).await

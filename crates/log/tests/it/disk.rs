@@ -5,27 +5,42 @@ use super::support::*;
 use sigsum_api::ApiError;
 use sigsum_core::TreeSize;
 use sigsum_log::Storage;
+use sigsum_log::engine::intake::{HashedLeaf, MAX_WAITING_LEAVES};
+use sigsum_log::sequencer::{CommitError, Observer, Sequencer};
 use sigsum_store::fs::{Existing, File, Fs, Lock, MemoryFs};
-use sigsum_store::{Place, Store};
+use sigsum_store::{LeafLog as _, Place, Store, StoreError};
 use std::io;
 use std::path::Path;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Condvar, Mutex};
+use std::time::Duration;
+use tokio::sync::watch;
+use tokio::task::JoinSet;
 
 /// What does not work at the moment.
 #[derive(Debug, Default)]
 struct Faults {
     full: AtomicBool,
     sync_fails: AtomicBool,
+    /// While it is true, syncs wait.
+    stalled: Mutex<bool>,
+    resumed: Condvar,
 }
 
 impl Faults {
+    fn stall(&self, stalled: bool) {
+        *self.stalled.lock().expect("no panic") = stalled;
+        self.resumed.notify_all();
+    }
+
     fn write(&self) -> io::Result<()> {
         let full = self.full.load(Ordering::SeqCst);
         if full { Err(io::ErrorKind::StorageFull.into()) } else { Ok(()) }
     }
 
     fn sync(&self) -> io::Result<()> {
+        let stalled = self.stalled.lock().expect("no panic");
+        drop(self.resumed.wait_while(stalled, |stalled| *stalled).expect("no panic"));
         let fails = self.sync_fails.load(Ordering::SeqCst);
         if fails { Err(io::Error::other("input/output error")) } else { Ok(()) }
     }
@@ -177,4 +192,72 @@ async fn a_head_that_cannot_be_stored_is_not_shown_and_comes_later() {
     assert_eq!(log.get("/get-tree-head").await.status, 503);
     faults.full.store(false, Ordering::SeqCst);
     log.published(3).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_leaf_that_waits_too_long_for_the_disk_is_202_and_200_later() {
+    let (faults, mut setup) = setup();
+    setup.config.timeout = Duration::from_millis(50);
+    let log = setup.start().await;
+    log.published(0).await;
+    let body = submission(1).to_body();
+    let add = async || request(log.external(), "POST", "/add-leaf", &[], &body).await;
+    faults.stall(true);
+    let waiting = add().await;
+    assert_eq!((waiting.status, waiting.text()), (202, "(202) Accepted\n"));
+    faults.stall(false);
+    log.published(1).await;
+    assert_eq!(add().await.status, 200);
+    assert_eq!(log.handle.status().committed_size, TreeSize(1));
+}
+
+/// Tells nobody.
+struct Nobody;
+
+impl Observer for Nobody {
+    fn committed(&mut self, _leaves: usize, _size: u64, _took: Duration) {}
+    fn failed(&mut self, _leaves: usize, _error: &StoreError) {}
+}
+
+fn unsigned_leaf(number: usize) -> HashedLeaf {
+    let mut leaf = submission(0).leaf();
+    leaf.checksum = sigsum_core::Message::of_data(&number.to_be_bytes()).checksum();
+    HashedLeaf { hash: leaf.hash(), leaf }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_full_queue_refuses_more_and_loses_nothing_of_what_it_took() {
+    let fs = FaultyFs::default();
+    let faults = fs.faults.clone();
+    let place = Place::on(Arc::new(fs), "/log");
+    Store::init(&place, &log_key()).expect("a new store");
+    let store = Arc::new(Store::open(&place, &log_key()).expect("opens"));
+    store.wait_for_index().expect("built");
+    let (grown, mut growth) = watch::channel(TreeSize(0));
+    let (sequencer, mut thread) =
+        Sequencer::start(store.clone(), Box::new(Nobody), grown).expect("a thread");
+
+    faults.stall(true);
+    let mut tasks = JoinSet::new();
+    let offered = MAX_WAITING_LEAVES + 100;
+    for number in 0..offered {
+        let sequencer = sequencer.clone();
+        tasks.spawn(async move { sequencer.commit(unsigned_leaf(number)).await });
+    }
+    let mut refused = 0;
+    while refused < 100 {
+        let outcome = tasks.join_next().await.expect("tasks").expect("no panic");
+        assert!(matches!(outcome, Err(CommitError::Full)), "{outcome:?}");
+        refused += 1;
+    }
+    faults.stall(false);
+    while let Some(outcome) = tasks.join_next().await {
+        outcome.expect("no panic").expect("committed");
+    }
+    let all = TreeSize(MAX_WAITING_LEAVES as u64);
+    growth.wait_for(|size| *size == all).await.expect("told");
+    assert_eq!(store.committed_size(), all);
+    thread.stop();
+    let late = sequencer.commit(unsigned_leaf(offered)).await;
+    assert!(matches!(late, Err(CommitError::Stopping)), "{late:?}");
 }

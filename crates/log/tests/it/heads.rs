@@ -1,8 +1,18 @@
 //! Publication: quorum, witnesses that fail in their various ways, and what is never done.
 
 use super::support::*;
-use sigsum_core::TreeSize;
+use async_trait::async_trait;
+use sigsum_api::{AddCheckpointError, WitnessApi};
+use sigsum_core::note::SignatureLine;
+use sigsum_core::wire::log::signed_tree_head_body;
+use sigsum_core::wire::witness::AddCheckpointRequest;
+use sigsum_core::{PublicKey, Signature, TreeSize};
+use sigsum_keys::{SignError, Signer};
 use sigsum_log::engine::peer::Condition;
+use sigsum_log::{Storage, WitnessPeer, Witnesses};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 #[tokio::test]
@@ -188,4 +198,134 @@ async fn witnesses_of_the_policy_are_asked_over_http_and_a_dead_one_is_no_obstac
     };
     assert!(handle.until(failing).await);
     assert_eq!(handle.status().heads.witnesses[0].label, format!("{address}/w"));
+}
+
+#[tokio::test]
+async fn a_witness_whose_clock_is_wrong_is_noted_and_counts() {
+    let setup = Setup::new(1, 1);
+    setup.witnesses[0].set_time_s(NOW_S - 5000);
+    let log = setup.start().await;
+    log.submit(0..1).await;
+    assert!(log.has_quorum(&log.published(1).await));
+    let page = log.metrics.encode();
+    let name = "sigsum_log_witness_clock_skew_seconds{witness=\"witness-0.example\"} ";
+    let line = page.lines().find_map(|l| l.strip_prefix(name)).expect("the metric");
+    assert!(line.parse::<i64>().expect("a number") < -4900, "{line}");
+}
+
+/// A signer that may be away, as an ssh-agent may.
+#[derive(Debug, Default)]
+struct Away {
+    is_away: AtomicBool,
+    asked: AtomicUsize,
+}
+
+#[async_trait]
+impl Signer for Away {
+    fn public_key(&self) -> PublicKey {
+        log_key()
+    }
+
+    async fn sign(&self, message: &[u8]) -> Result<Signature, SignError> {
+        self.asked.fetch_add(1, Ordering::SeqCst);
+        if self.is_away.load(Ordering::SeqCst) {
+            return Err(SignError::Invalid(log_key()));
+        }
+        Ok(log_signer().sign_now(message))
+    }
+}
+
+#[tokio::test]
+async fn a_signer_that_goes_away_and_comes_back_stops_heads_and_not_leaves() {
+    let mut setup = Setup::new(1, 1);
+    setup.config.interval = Duration::from_millis(20);
+    let signer = Arc::new(Away::default());
+    let mut context = setup.context();
+    context.signer = signer.clone();
+    let metrics = context.service.metrics.clone();
+    let handle = sigsum_log::start(setup.config.clone(), context).await.expect("starts");
+    let log = TestLog { handle, metrics, policy: setup.policy.clone() };
+    log.submit(0..2).await;
+    log.published(2).await;
+    signer.is_away.store(true, Ordering::SeqCst);
+    log.submit(2..4).await;
+    let failed = "sigsum_log_head_failures_total{step=\"sign\"}";
+    assert!(log.handle.until(|_| log.metrics.encode().contains(failed)).await);
+    // The old head is kept fresh meanwhile.
+    let before = setup.witnesses[0].requests();
+    assert!(log.handle.until(|_| setup.witnesses[0].requests() > before + 2).await);
+    assert_eq!(log.head().await.signed.tree_head.size, TreeSize(2));
+    signer.is_away.store(false, Ordering::SeqCst);
+    assert!(log.has_quorum(&log.published(4).await));
+}
+
+#[tokio::test]
+async fn an_unchanged_tree_is_not_signed_again_after_a_restart() {
+    let setup = Setup::new(1, 1);
+    let signer = Arc::new(Away::default());
+    let start = async || {
+        let mut context = setup.context();
+        context.signer = signer.clone();
+        sigsum_log::start(setup.config.clone(), context).await.expect("starts")
+    };
+    let log = start().await;
+    assert!(log.until(|s| s.published_size.is_some()).await);
+    let signed = signer.asked.load(Ordering::SeqCst);
+    log.stop().await.expect("nothing crashed");
+    signer.is_away.store(true, Ordering::SeqCst);
+    let log = start().await;
+    assert!(log.until(|s| s.heads.signed_size.is_some()).await);
+    assert_eq!(signer.asked.load(Ordering::SeqCst), signed);
+}
+
+/// A witness that looks into the log's directory before it answers.
+struct Looking {
+    inner: Arc<TestWitness>,
+    dir: PathBuf,
+    missing: AtomicUsize,
+    looked: AtomicUsize,
+}
+
+#[async_trait]
+impl WitnessApi for Looking {
+    async fn add_checkpoint(
+        &self,
+        request: &AddCheckpointRequest,
+    ) -> Result<Vec<SignatureLine>, AddCheckpointError> {
+        let head = request.checkpoint.to_sigsum(&log_key()).expect("a head");
+        let stored = std::fs::read_to_string(self.dir.join("head")).unwrap_or_default();
+        let is_there = stored.ends_with(&signed_tree_head_body(&head));
+        self.missing.fetch_add(usize::from(!is_there), Ordering::SeqCst);
+        self.looked.fetch_add(1, Ordering::SeqCst);
+        self.inner.add_checkpoint(request).await
+    }
+}
+
+#[tokio::test]
+async fn no_signature_leaves_the_process_before_its_head_is_on_disk() {
+    let dir = tempfile::tempdir().expect("a directory");
+    sigsum_log::init(dir.path(), &log_key()).expect("a new log");
+    let setup = Setup::on(Storage::DataDir(dir.path().into()), 1, 1);
+    let looking = Arc::new(Looking {
+        inner: setup.witnesses[0].clone(),
+        dir: dir.path().into(),
+        missing: AtomicUsize::new(0),
+        looked: AtomicUsize::new(0),
+    });
+    let mut context = setup.context();
+    let peer = WitnessPeer { api: looking.clone(), ..setup.witnesses[0].peer() };
+    context.witnesses = Witnesses::Given(vec![peer]);
+    let metrics = context.service.metrics.clone();
+    let handle = sigsum_log::start(setup.config.clone(), context).await.expect("starts");
+    let log = TestLog { handle, metrics, policy: setup.policy.clone() };
+    for size in 1..=10 {
+        log.submit(size - 1..size).await;
+        log.published(size).await;
+        // What is served is on disk too.
+        let served = log.get("/checkpoint").await;
+        let stored = std::fs::read(dir.path().join("checkpoint")).expect("there");
+        assert_eq!(served.body, stored);
+    }
+    assert!(looking.looked.load(Ordering::SeqCst) >= 10);
+    assert_eq!(looking.missing.load(Ordering::SeqCst), 0);
 }

@@ -1,5 +1,9 @@
 //! The log as a whole: real files or a file system in memory, real HTTP on free ports, witnesses
 //! that check what they are asked to cosign and that misbehave when told to.
+#![allow(
+    clippy::disallowed_methods,
+    reason = "tests write files that are malformed, and need no durability"
+)]
 
 mod data_dir;
 mod disk;

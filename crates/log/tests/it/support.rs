@@ -156,6 +156,6 @@ impl TestLog {
     }
 
     pub(crate) async fn stop(self) {
-        self.handle.stop().await;
+        self.handle.stop().await.expect("nothing crashed");
     }
 }

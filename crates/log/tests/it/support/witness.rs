@@ -76,6 +76,11 @@ impl TestWitness {
         self.state.lock().expect("no panic").cosigned.clone()
     }
 
+    /// Sets its clock.
+    pub(crate) fn set_time_s(&self, time_s: u64) {
+        self.state.lock().expect("no panic").time_s = time_s;
+    }
+
     pub(crate) fn requests(&self) -> usize {
         self.state.lock().expect("no panic").requests
     }
