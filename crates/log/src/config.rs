@@ -54,6 +54,9 @@ pub struct Config {
     pub interval: Duration,
     /// Shortest time between two heads.
     pub min_interval: Duration,
+    /// Requests that each witness is sent in a day at most (`qpd` in the public lists of logs), so
+    /// that a busy log makes its heads less often. `None`: as many as `min_interval` allows.
+    pub witness_requests_per_day: Option<u64>,
     /// Limit of one request to a witness, of one signature and of waiting for a commit.
     pub timeout: Duration,
     /// Publish heads without a quorum too, as log-go does.
@@ -75,6 +78,7 @@ impl Config {
             max_range: DEFAULT_MAX_RANGE,
             interval: DEFAULT_INTERVAL,
             min_interval: DEFAULT_MIN_INTERVAL,
+            witness_requests_per_day: None,
             timeout: DEFAULT_TIMEOUT,
             publish_without_quorum: false,
             sth_file: None,

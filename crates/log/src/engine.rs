@@ -8,4 +8,5 @@ pub mod head;
 pub mod intake;
 pub mod keys;
 pub mod peer;
+mod plan;
 pub mod reads;

@@ -4,15 +4,16 @@
 //! reports back to it, so that nothing waits for a slow disk, signer or witness that does not have
 //! to. What is served is durable first.
 
+mod report;
 mod sign;
 
 use crate::engine::cosigned::{CosignedHead, WitnessId};
-use crate::engine::head::{Answer, Due, Event, HeadEngine, Request};
-use crate::engine::peer::Condition;
+use crate::engine::head::{Answer, Due, HeadEngine, Request};
 use crate::handle::RunError;
 use crate::metrics::{LogMetrics, gauge_value};
 use crate::served::{Served, ServedHead};
 use crate::witnesses::{Asker, KnownPeer, Outcome};
+pub use report::{HeadStatus, WitnessStatus};
 pub(crate) use sign::HeadMaker;
 use sign::{HeadError, NewHead};
 use sigsum_core::TreeSize;
@@ -26,35 +27,10 @@ use tokio::sync::watch;
 use tokio::task::{Id, JoinError, JoinSet};
 use tokio::time::Instant;
 
-/// A witness's clock may differ by so many seconds before the operator is told. Cosignatures count
-/// all the same: whose clock is wrong is not for the log to judge.
-pub(crate) const CLOCK_SKEW_NOTED_S: u64 = 300;
 /// Pause before a head that could not be stored is tried again.
 const STORE_PAUSE: Duration = Duration::from_secs(1);
 /// Longest sleep; the engine is asked again then, whatever it said.
 const LONGEST_SLEEP: Duration = Duration::from_secs(3600);
-
-/// What the task reports about itself; see [`crate::Status`].
-#[derive(Debug, Clone, Default)]
-pub struct HeadStatus {
-    /// Size of the last head that was signed in this process.
-    pub signed_size: Option<TreeSize>,
-    /// Whether the last round ended without a quorum.
-    pub quorum_missing: bool,
-    /// By witness: its name for operators, how it answers, and seconds since its last success.
-    pub witnesses: Vec<WitnessStatus>,
-}
-
-/// How a witness does.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct WitnessStatus {
-    /// As in metrics.
-    pub label: String,
-    /// How it answered last.
-    pub condition: Condition,
-    /// Since its last cosignature in this process.
-    pub since_success: Option<Duration>,
-}
 
 /// The parts that the task is made of.
 pub(crate) struct Publisher {
@@ -224,68 +200,6 @@ impl Publisher {
         self.engine.answered(now, &request, outcome.answer);
     }
 
-    /// Compares a witness's clock with ours.
-    fn note_time(&self, label: &str, timestamp_s: u64) {
-        let now_s = self.clock.now_s();
-        let skew = gauge_value(timestamp_s).saturating_sub(gauge_value(now_s));
-        let gauge = self.metrics.witness_clock_skew_s.with(&[label]);
-        let was_noted = gauge.get().unsigned_abs() > CLOCK_SKEW_NOTED_S;
-        gauge.set(skew);
-        if skew.unsigned_abs() > CLOCK_SKEW_NOTED_S && !was_noted {
-            tracing::warn!(witness = label, skew_s = skew, "witness's clock differs from ours");
-        }
-        self.metrics.witness_success_time_s.with(&[label]).set(gauge_value(now_s));
-    }
-
-    /// Counts and logs an event.
-    fn note(&self, event: Event, running: &mut Running) {
-        match event {
-            Event::Publish { head, quorum, .. } => running.unpublished = Some((head, quorum)),
-            Event::QuorumMissing { size, report } => {
-                self.metrics.quorum_missing.set(1);
-                self.health.waiting("too few witnesses cosign for the quorum");
-                let report = report.replace('\n', "; "); // one line per event
-                tracing::warn!(%size, "no quorum of cosignatures: {report}");
-            }
-            Event::QuorumMet => {
-                self.metrics.quorum_missing.set(0);
-                self.health.ready();
-                tracing::info!("tree heads have a quorum of cosignatures again");
-            }
-            Event::RoundEnded { quorum, took } => {
-                let status = if quorum { "true" } else { "false" };
-                self.metrics.quorum_total.with(&[status]).inc();
-                if quorum {
-                    self.metrics.quorum_latency.observe(took.as_secs_f64());
-                }
-            }
-            Event::Witness { witness, condition } => {
-                self.note_condition(witness, condition, running);
-            }
-        }
-    }
-
-    fn note_condition(&self, witness: WitnessId, condition: Condition, running: &Running) {
-        let Some(peer) = self.peers.get(&witness) else { return };
-        let label = peer.peer.label.as_str();
-        let ahead = matches!(condition, Condition::Ahead { .. });
-        self.metrics.witness_ahead.with(&[label]).set(i64::from(ahead));
-        let problem = running.problems.get(&witness).map_or("", String::as_str);
-        match condition {
-            Condition::Unknown => {}
-            Condition::Good => tracing::info!(witness = label, "witness cosigns"),
-            Condition::Failing => tracing::info!(witness = label, "witness fails: {problem}"),
-            Condition::Ahead { size } => {
-                let ours = self.engine.last_signed().map(|s| s.tree_head.size.0);
-                tracing::error!(
-                    witness = label, %size, signed = ours,
-                    "witness knows a larger tree than this log signed; \
-                     was the data directory restored from an old copy?"
-                );
-            }
-        }
-    }
-
     /// Makes the head that is to be served durable, and serves it.
     async fn publish(&mut self, now: Duration, running: &mut Running) {
         if now < running.store_again {
@@ -314,35 +228,6 @@ impl Publisher {
         }
         tracing::debug!(%size, cosignatures, quorum, "tree head published");
         self.served.replace(served);
-    }
-
-    fn failed(&self, step: &'static str, error: &dyn std::error::Error, running: &mut Running) {
-        self.metrics.head_failures.with(&[step]).inc();
-        if running.failing != Some(step) {
-            running.failing = Some(step);
-            tracing::error!(step, "cannot make a new tree head, the last one stays: {error}");
-        }
-    }
-
-    fn works(&self, steps: &[&str], running: &mut Running) {
-        if running.failing.is_some_and(|step| steps.contains(&step)) {
-            running.failing = None;
-            tracing::info!("new tree heads are made again");
-        }
-    }
-
-    fn report(&self, now: Duration) -> HeadStatus {
-        let label = |id: &WitnessId| self.peers.get(id).map(|p| p.peer.label.clone());
-        let witness = |(id, peer): &(WitnessId, crate::engine::peer::Peer)| WitnessStatus {
-            label: label(id).unwrap_or_default(),
-            condition: peer.condition,
-            since_success: peer.last_success.map(|at| now.saturating_sub(at)),
-        };
-        HeadStatus {
-            signed_size: self.engine.last_signed().map(|s| s.tree_head.size),
-            quorum_missing: self.engine.is_quorum_missing(),
-            witnesses: self.engine.peers().iter().map(witness).collect(),
-        }
     }
 }
 

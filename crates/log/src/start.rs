@@ -246,6 +246,7 @@ fn engine(
     let rules = Rules {
         interval: config.interval,
         min_interval: config.min_interval,
+        requests_per_day: config.witness_requests_per_day,
         publish_without_quorum: config.publish_without_quorum,
     };
     let asked: Vec<_> = peers.iter().map(|peer| peer.id).collect();

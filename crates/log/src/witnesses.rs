@@ -109,6 +109,18 @@ pub(crate) enum Problem {
     Proof { old: u64, new: u64, error: StoreError },
 }
 
+impl Problem {
+    fn answer(&self) -> Answer {
+        match self {
+            Self::Refused(error) => match error.retry_after_s() {
+                Some(seconds) => Answer::Busy(Duration::from_secs(seconds)),
+                None => Answer::Failed,
+            },
+            Self::Timeout(_) | Self::Cosignature(_) | Self::Proof { .. } => Answer::Failed,
+        }
+    }
+}
+
 /// What every request needs.
 #[derive(Clone)]
 pub(crate) struct Asker {
@@ -130,7 +142,7 @@ impl Asker {
                 let conflict = AddCheckpointError::Conflict { size };
                 (Answer::Conflict(size), Some(Problem::Refused(conflict)))
             }
-            Err(problem) => (Answer::Failed, Some(problem)),
+            Err(problem) => (problem.answer(), Some(problem)),
         };
         Outcome { answer, status, took, problem }
     }

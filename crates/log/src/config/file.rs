@@ -70,6 +70,8 @@ pub struct PrimaryTable {
     pub max_range: Option<u64>,
     /// Ours: shortest time between two heads.
     pub min_interval: Option<GoDuration>,
+    /// Ours: requests that each witness is sent in a day at most.
+    pub witness_requests_per_day: Option<u64>,
     /// Ours: publish heads without a quorum, as log-go does.
     pub publish_without_quorum: Option<bool>,
     /// What is left.
@@ -177,6 +179,7 @@ impl FileConfig {
         config.timeout = self.timeout.map_or(config.timeout, |d| d.0);
         config.min_interval = self.primary.min_interval.map_or(config.min_interval, |d| d.0);
         config.max_range = self.primary.max_range.unwrap_or(config.max_range);
+        config.witness_requests_per_day = self.primary.witness_requests_per_day;
         config.publish_without_quorum = self.primary.publish_without_quorum.unwrap_or(false);
         // log-go's default place goes with its default directory, not with one of the operator's.
         let default_sth = is_default_dir.then(|| DEFAULT_STH_FILE.into());
@@ -217,6 +220,9 @@ impl Config {
         let out_of_range = |key, min, max| Err(FileConfigError::OutOfRange { key, min, max });
         if self.max_range == 0 || self.max_range > LARGEST_MAX_RANGE {
             return out_of_range("max-range", 1, LARGEST_MAX_RANGE);
+        }
+        if self.witness_requests_per_day == Some(0) {
+            return out_of_range("witness-requests-per-day", 1, u32::MAX.into());
         }
         if self.interval.is_zero() {
             return out_of_range("interval (nanoseconds)", 1, i64::MAX.unsigned_abs());

@@ -68,12 +68,12 @@ fn an_empty_file_has_the_defaults_of_log_go() {
 
 #[test]
 fn our_own_keys_are_read() {
-    let text =
-        "data-dir = '/srv/log'\n[primary]\nmin-interval = '1s'\npublish-without-quorum = true";
+    let text = "data-dir = '/srv/log'\n[primary]\nmin-interval = '1s'\nwitness-requests-per-day = 8640\npublish-without-quorum = true";
     let read = settings(text).expect("valid");
     assert_eq!(data_dir(&read), Some(Path::new("/srv/log")));
     assert_eq!(read.config.sth_file, None, "log-go's default file is not ours");
     assert_eq!(read.config.min_interval, Duration::from_secs(1));
+    assert_eq!(read.config.witness_requests_per_day, Some(8640));
     assert!(read.config.publish_without_quorum);
 }
 
@@ -116,6 +116,7 @@ fn what_this_version_cannot_do_is_refused_and_not_ignored() {
 fn numbers_and_times_out_of_range_are_refused() {
     assert_eq!(error("[primary]\nmax-range = 0"), "max-range must be from 1 to 8192");
     assert_eq!(error("[primary]\nmax-range = 8193"), "max-range must be from 1 to 8192");
+    assert!(error("[primary]\nwitness-requests-per-day = 0").starts_with("witness-requests"));
     assert!(error("interval = '0s'").starts_with("interval"));
     assert!(error("timeout = '0'").starts_with("timeout"));
 }

@@ -7,7 +7,8 @@
 //! are for, as long as that head is published or could still be.
 
 use super::cosigned::{CosignedHead, Verified, WitnessId};
-use super::peer::{Asked, Condition, Peer};
+use super::peer::{Asked, Budget, FIRST_PAUSE, Peer};
+pub use super::plan::{Answer, Due, Event, Request, Restored, Rules};
 use sigsum_core::policy::{Policy, QuorumReport};
 use sigsum_core::{SignedTreeHead, TreeHead, TreeSize};
 use std::sync::Arc;
@@ -16,101 +17,6 @@ use std::time::Duration;
 /// Signed heads that may still be published. More than one is kept so that a log whose witnesses
 /// need longer than a round still publishes; four rounds bound what is kept.
 const MAX_CANDIDATES: usize = 4;
-
-/// What the operator decides.
-#[derive(Debug, Clone, Copy)]
-pub struct Rules {
-    /// Time between two refreshes of an idle log, and the longest round.
-    pub interval: Duration,
-    /// Shortest time between the starts of two rounds.
-    pub min_interval: Duration,
-    /// Publish at the end of a round even without a quorum, as log-go does.
-    pub publish_without_quorum: bool,
-}
-
-/// What to do now.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Due {
-    /// Say [`HeadEngine::signing`], integrate and sign, and report [`HeadEngine::head_signed`] or
-    /// [`HeadEngine::signing_failed`].
-    Sign,
-    /// Ask the witnesses again for the head that is signed: [`HeadEngine::refresh`].
-    Refresh,
-    /// Nothing before this time, unless a leaf or an answer comes.
-    At(Duration),
-}
-
-/// A request to send.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Request {
-    /// Whom to ask.
-    pub witness: WitnessId,
-    /// The head to cosign.
-    pub head: SignedTreeHead,
-    /// The size that the consistency proof starts from.
-    pub old_size: TreeSize,
-    /// Goes back with the answer.
-    pub round: u64,
-    /// Whether this follows a 409 to another request of the round.
-    pub retried: bool,
-}
-
-/// How a request ended.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Answer {
-    /// A cosignature that verified.
-    Cosigned(Verified),
-    /// 409 with the size that the witness has.
-    Conflict(TreeSize),
-    /// Anything else.
-    Failed,
-}
-
-/// What happened; the caller persists, serves, counts and logs it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Event {
-    /// This head is to be served from now on; durable first.
-    Publish {
-        /// The head with all cosignatures so far.
-        head: CosignedHead,
-        /// Whether it has the policy's quorum.
-        quorum: bool,
-        /// Whether another head was served before.
-        is_new: bool,
-    },
-    /// A round ended without a quorum of fresh cosignatures; the last good head stays. Once until
-    /// [`Event::QuorumMet`].
-    QuorumMissing {
-        /// Size of the head that was to be cosigned.
-        size: TreeSize,
-        /// The policy's reasons, in words.
-        report: String,
-    },
-    /// A head has a quorum again.
-    QuorumMet,
-    /// A round is over.
-    RoundEnded {
-        /// Whether a quorum cosigned in it.
-        quorum: bool,
-        /// Time since its start.
-        took: Duration,
-    },
-    /// A witness answers otherwise than before.
-    Witness {
-        /// Which.
-        witness: WitnessId,
-        /// How it answers now.
-        condition: Condition,
-    },
-}
-
-/// What was known before this process started.
-#[derive(Debug, Default)]
-pub struct Restored {
-    /// The head that was served last. Its cosignatures also tell which witnesses know its size;
-    /// what the others know, their first 409 tells.
-    pub published: Option<CosignedHead>,
-}
 
 #[derive(Debug)]
 struct Round {
@@ -145,7 +51,8 @@ impl HeadEngine {
             let cosigned = restored.published.as_ref().filter(|p| p.has(*id));
             cosigned.map(|p| p.tree_head().size).unwrap_or_default()
         };
-        let peers = asked.iter().map(|id| (*id, Peer::new(known(id)))).collect();
+        let budget = rules.requests_per_day.map(Budget::per_day);
+        let peers = asked.iter().map(|id| (*id, Peer::new(known(id), budget))).collect();
         Self {
             rules,
             policy,
@@ -195,11 +102,13 @@ impl HeadEngine {
         let Some(signed) = &self.signed else {
             return if now < self.sign_again { Due::At(self.sign_again) } else { Due::Sign };
         };
-        let refresh_at = self.round.started.saturating_add(self.rules.interval);
+        let round_end = self.round.started.saturating_add(self.rules.interval);
         if self.round.open {
-            return Due::At(refresh_at);
+            return Due::At(round_end);
         }
-        let earliest = self.round.started.saturating_add(self.rules.min_interval);
+        let affordable = self.affordable();
+        let refresh_at = round_end.max(affordable);
+        let earliest = self.round.started.saturating_add(self.rules.min_interval).max(affordable);
         let grown = committed > signed.tree_head.size;
         let sign_at = grown.then_some(earliest.max(self.sign_again));
         match sign_at {
@@ -208,6 +117,13 @@ impl HeadEngine {
             Some(at) => Due::At(at.min(refresh_at)),
             None => Due::At(refresh_at),
         }
+    }
+
+    /// When every witness that answers may be asked again, as far as budgets go: a round before
+    /// that would wait for them, open.
+    fn affordable(&self) -> Duration {
+        let answering = self.peers.iter().filter(|(_, peer)| peer.condition.is_answering());
+        answering.map(|(_, peer)| peer.affordable()).max().unwrap_or_default()
     }
 
     /// When something is due next, a witness's retry included.
@@ -243,7 +159,7 @@ impl HeadEngine {
     /// The signer or the disk failed: try again after a pause that doubles up to the interval.
     pub fn signing_failed(&mut self, now: Duration) {
         self.signing = false;
-        let pause = super::peer::FIRST_PAUSE.saturating_mul(1 << self.sign_failures.min(16));
+        let pause = FIRST_PAUSE.saturating_mul(1 << self.sign_failures.min(16));
         self.sign_failures = self.sign_failures.saturating_add(1);
         self.sign_again = now.saturating_add(pause.min(self.rules.interval));
     }
@@ -266,7 +182,7 @@ impl HeadEngine {
         let mut out = Vec::new();
         for (witness, peer) in &mut self.peers {
             if peer.due(round).is_some_and(|at| at <= now) {
-                peer.asked();
+                peer.asked(now);
                 let old_size = peer.known_size.min(head.tree_head.size);
                 let retried = peer.was_resized(round);
                 out.push(Request { witness: *witness, head, old_size, round, retried });
@@ -287,7 +203,8 @@ impl HeadEngine {
             Answer::Conflict(size) => {
                 peer.conflicted(asked, *size, largest);
             }
-            Answer::Failed => peer.failed(asked),
+            Answer::Failed => peer.failed(asked, Duration::ZERO),
+            Answer::Busy(pause) => peer.failed(asked, *pause),
         }
         if peer.condition != before {
             let condition = peer.condition;

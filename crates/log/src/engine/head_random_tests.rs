@@ -16,7 +16,7 @@ fn step() -> impl Strategy<Value = Step> {
     prop_oneof![
         Just(Step::Leaf),
         (1_u64..3000).prop_map(Step::Wait),
-        (0_usize..8, 0_u8..6).prop_map(|(which, kind)| Step::Answer { which, kind }),
+        (0_usize..8, 0_u8..7).prop_map(|(which, kind)| Step::Answer { which, kind }),
         (0_usize..8).prop_map(|which| Step::Answer { which, kind: 0 }),
         Just(Step::Restart),
         Just(Step::SignerFails),
@@ -73,6 +73,7 @@ impl World {
                     0..=2 => cosigned_at(request.witness, 1 + self.now.as_secs()),
                     3 => Answer::Conflict(TreeSize(self.size / 2)),
                     4 => Answer::Conflict(TreeSize(self.size + 3)),
+                    5 => Answer::Busy(ms(700)),
                     _ => Answer::Failed,
                 };
                 self.engine.answered(self.now, &request, answer);

@@ -1,6 +1,7 @@
 //! The life of heads, step by step, on a clock that the tests set.
 
 use super::*;
+use crate::engine::peer::Condition;
 use sigsum_core::note::{KeyName, NoteKey, SignatureLine, Vkey};
 use sigsum_core::tree_head::Cosignature;
 use sigsum_core::{Hash, PublicKey, Signature};
@@ -8,6 +9,7 @@ use sigsum_core::{Hash, PublicKey, Signature};
 const RULES: Rules = Rules {
     interval: Duration::from_secs(10),
     min_interval: Duration::from_millis(100),
+    requests_per_day: None,
     publish_without_quorum: false,
 };
 
@@ -328,6 +330,28 @@ fn heads_keep_the_shortest_distance_and_wake_on_a_leaf() {
     assert_eq!(engine.due(ms(50), TreeSize(6)), Due::At(ms(100)));
     assert_eq!(engine.due(ms(100), TreeSize(6)), Due::Sign);
     assert_eq!(engine.due(ms(5000), TreeSize(6)), Due::Sign, "an idle log signs at once");
+}
+
+#[test]
+fn heads_wait_for_the_budget_of_the_witnesses_that_answer() {
+    let rules = Rules { requests_per_day: Some(20), ..RULES };
+    let mut engine = HeadEngine::new(rules, policy(3, 2), &ids(3), Restored::default());
+    let spacing = ms(86_400_000 / 18);
+    for (round, now) in [(1, ms(0)), (2, ms(100)), (3, spacing)] {
+        for request in sign(&mut engine, now, round) {
+            let answer = match request.witness {
+                WitnessId(2) => Answer::Failed,
+                witness => cosigned(witness),
+            };
+            engine.answered(now, &request, answer);
+        }
+        assert_eq!(published_size(&engine), Some(round));
+        if round == 2 {
+            assert_eq!(engine.due(ms(300), TreeSize(3)), Due::At(spacing));
+        }
+    }
+    let asked = engine.peers()[2].1.affordable();
+    assert!(asked <= spacing * 2, "retries of a failing witness are within its budget too");
 }
 
 #[test]

@@ -6,6 +6,32 @@ use std::time::Duration;
 /// Pause after a witness's first failure; doubles with each further one, up to the interval.
 pub const FIRST_PAUSE: Duration = Duration::from_millis(500);
 
+/// Longest pause that a witness may ask for; it could otherwise switch itself off for ever.
+pub const LONGEST_ASKED_PAUSE: Duration = Duration::from_secs(3600);
+
+/// Nine tenths of a budget are spread over the day, the last tenth may be spent at once: a window of
+/// a day then holds no more than the whole, wherever it begins.
+const DAY_PER_NINE_TENTHS: Duration = Duration::from_secs(96_000);
+
+/// How many requests a witness may be sent (`qpd` in the public lists of logs). Kept in memory: a
+/// restart gives back the tenth that may be spent at once.
+#[derive(Debug, Clone, Copy)]
+pub struct Budget {
+    /// Time that one request pays for.
+    spacing: Duration,
+    /// How far requests may run ahead of that.
+    ahead: Duration,
+}
+
+impl Budget {
+    /// At most so many requests in any day; at least one.
+    pub fn per_day(requests: u64) -> Self {
+        let requests = u32::try_from(requests.max(1)).unwrap_or(u32::MAX);
+        let spacing = DAY_PER_NINE_TENTHS / requests;
+        Self { spacing, ahead: spacing.saturating_mul((requests / 10).saturating_sub(1)) }
+    }
+}
+
 /// How a witness answers at present.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Condition {
@@ -22,6 +48,16 @@ pub enum Condition {
     },
 }
 
+impl Condition {
+    /// Whether it may be expected to cosign when asked.
+    pub fn is_answering(self) -> bool {
+        match self {
+            Self::Unknown | Self::Good => true,
+            Self::Failing | Self::Ahead { .. } => false,
+        }
+    }
+}
+
 /// One witness.
 #[derive(Debug, Clone)]
 pub struct Peer {
@@ -33,6 +69,9 @@ pub struct Peer {
     pub last_success: Option<Duration>,
     in_flight: bool,
     failures: u32,
+    budget: Option<Budget>,
+    /// Up to when requests are paid for.
+    paid_until: Duration,
     not_before: Duration,
     /// The last round it answered with a cosignature.
     done_round: u64,
@@ -44,13 +83,15 @@ pub struct Peer {
 
 impl Peer {
     /// A witness that cosigned this size before, or 0.
-    pub fn new(known_size: TreeSize) -> Self {
+    pub fn new(known_size: TreeSize, budget: Option<Budget>) -> Self {
         Self {
             known_size,
             condition: Condition::Unknown,
             last_success: None,
             in_flight: false,
             failures: 0,
+            budget,
+            paid_until: Duration::ZERO,
             not_before: Duration::ZERO,
             done_round: 0,
             failed_round: 0,
@@ -66,7 +107,12 @@ impl Peer {
     /// When it may be asked for this round's head; `None` when it need not be, or is busy.
     pub fn due(&self, round: u64) -> Option<Duration> {
         let wants = self.done_round < round && !self.in_flight;
-        wants.then_some(self.not_before)
+        wants.then(|| self.not_before.max(self.affordable()))
+    }
+
+    /// When its budget allows the next request.
+    pub fn affordable(&self) -> Duration {
+        self.budget.map_or(Duration::ZERO, |budget| self.paid_until.saturating_sub(budget.ahead))
     }
 
     /// Whether the round may still get its first answer from this witness.
@@ -75,8 +121,11 @@ impl Peer {
     }
 
     /// A request goes out.
-    pub fn asked(&mut self) {
+    pub fn asked(&mut self, now: Duration) {
         self.in_flight = true;
+        if let Some(budget) = self.budget {
+            self.paid_until = self.paid_until.max(now).saturating_add(budget.spacing);
+        }
     }
 
     /// It cosigned a head of this size in answer to this round's request.
@@ -119,10 +168,13 @@ impl Peer {
         true
     }
 
-    /// It answered with an error, nothing in time, or nothing that verified.
-    pub fn failed(&mut self, asked: Asked) {
+    /// It answered with an error, nothing in time, or nothing that verified; it asked to be left
+    /// alone for so long.
+    pub fn failed(&mut self, asked: Asked, pause: Duration) {
         self.in_flight = false;
         self.pause(asked, Condition::Failing);
+        let until = asked.now.saturating_add(pause.min(LONGEST_ASKED_PAUSE));
+        self.not_before = self.not_before.max(until);
     }
 
     fn pause(&mut self, asked: Asked, condition: Condition) {
@@ -143,4 +195,59 @@ pub struct Asked {
     pub round: u64,
     /// The longest pause after failures.
     pub longest_pause: Duration,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const DAY: Duration = Duration::from_secs(86_400);
+
+    /// When a witness is asked that is asked whenever that is allowed.
+    fn requests(budget: u64, days: u32) -> Vec<Duration> {
+        let mut peer = Peer::new(TreeSize(0), Some(Budget::per_day(budget)));
+        let mut now = Duration::from_secs(5);
+        let mut out = Vec::new();
+        for round in 1.. {
+            now = now.max(peer.due(round).expect("not busy"));
+            if now > DAY * days {
+                return out;
+            }
+            out.push(now);
+            peer.asked(now);
+            peer.cosigned(Asked { now, round, longest_pause: DAY }, TreeSize(0));
+        }
+        out
+    }
+
+    #[test]
+    fn no_day_holds_more_requests_than_its_budget() {
+        for budget in [1, 2, 9, 10, 11, 100, 8640, 10_000] {
+            let asked = requests(budget, 3);
+            for (at, first) in asked.iter().enumerate() {
+                let within = asked[at..].partition_point(|t| *t < *first + DAY);
+                assert!(within as u64 <= budget, "{within} of {budget}");
+            }
+            let used = asked.len() as u64;
+            assert!(used >= budget * 3 * 8 / 10, "{used} of {budget} in three days");
+        }
+    }
+
+    #[test]
+    fn a_tenth_of_the_budget_may_be_spent_at_once() {
+        let asked = requests(8640, 1);
+        assert_eq!(asked.iter().take_while(|t| **t == asked[0]).count(), 864);
+    }
+
+    #[test]
+    fn a_witness_that_asks_for_a_pause_gets_it_within_reason() {
+        let mut peer = Peer::new(TreeSize(0), None);
+        let interval = Duration::from_secs(10);
+        let asked = Asked { now: Duration::ZERO, round: 1, longest_pause: interval };
+        peer.asked(Duration::ZERO);
+        peer.failed(asked, Duration::from_secs(60));
+        assert_eq!(peer.due(1), Some(Duration::from_secs(60)));
+        peer.failed(asked, DAY * 365);
+        assert_eq!(peer.due(1), Some(LONGEST_ASKED_PAUSE));
+    }
 }

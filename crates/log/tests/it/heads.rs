@@ -201,6 +201,32 @@ async fn witnesses_of_the_policy_are_asked_over_http_and_a_dead_one_is_no_obstac
 }
 
 #[tokio::test]
+async fn witnesses_are_reached_by_their_urls_with_and_without_a_slash() {
+    for slash in ["", "/"] {
+        let mut setup = Setup::new(1, 1);
+        let witness = setup.witnesses[0].clone();
+        let address = witness.clone().serve().await;
+        let url = format!("http://{address}/some/prefix{slash}");
+        let text = format!("log {}\nwitness w {} {url}\nquorum w\n", log_key(), witness.key());
+        setup.policy =
+            Arc::new(sigsum_core::policy::Policy::parse_sigsum(text.as_bytes()).expect("a policy"));
+        let mut context = setup.context();
+        context.witnesses = Witnesses::FromPolicy;
+        let metrics = context.service.metrics.clone();
+        let handle = sigsum_log::start(setup.config.clone(), context).await.expect("starts");
+        let log = TestLog { handle, metrics, policy: setup.policy.clone() };
+        for size in 1..=5 {
+            log.submit(size - 1..size).await;
+            assert!(log.has_quorum(&log.published(size).await));
+        }
+        witness.is(Mood::Forgetful(2));
+        log.submit(5..6).await;
+        assert!(log.has_quorum(&log.published(6).await), "a 409 is understood");
+        log.stop().await;
+    }
+}
+
+#[tokio::test]
 async fn a_witness_whose_clock_is_wrong_is_noted_and_counts() {
     let setup = Setup::new(1, 1);
     setup.witnesses[0].set_time_s(NOW_S - 5000);

@@ -2,14 +2,25 @@
 
 use super::{NOW_S, log_key, signer};
 use async_trait::async_trait;
+use axum::Router;
+use axum::routing::post;
+use bytes::Bytes;
+use http::header::CONTENT_TYPE;
+use http::{HeaderName, StatusCode};
 use sigsum_api::{AddCheckpointError, WitnessApi};
 use sigsum_core::cosignature::{Timestamp, ed25519_line, ed25519_message};
 use sigsum_core::merkle::ConsistencyClaim;
 use sigsum_core::note::{KeyName, NoteKey, SignatureLine};
-use sigsum_core::wire::witness::AddCheckpointRequest;
+use sigsum_core::wire::witness::{
+    AddCheckpointRequest, CONFLICT_CONTENT_TYPE, conflict_body, signature_lines_body,
+};
 use sigsum_core::{PublicKey, TreeHead, TreeSize};
 use sigsum_keys::Ed25519Signer;
 use sigsum_log::WitnessPeer;
+use sigsum_service::listen::Endpoint;
+use sigsum_service::serve::Limits;
+use sigsum_service::shutdown::Shutdown;
+use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 use tokio::sync::watch;
 
@@ -74,6 +85,34 @@ impl TestWitness {
     /// Every head it cosigned, in order.
     pub(crate) fn cosigned(&self) -> Vec<TreeHead> {
         self.state.lock().expect("no panic").cosigned.clone()
+    }
+
+    /// Serves it over HTTP under `/some/prefix`; gives the address, and ends with the test.
+    pub(crate) async fn serve(self: Arc<Self>) -> SocketAddr {
+        let handler = async move |body: Bytes| -> (StatusCode, [(HeaderName, String); 1], String) {
+            let plain =
+                |text: String| (StatusCode::OK, [(CONTENT_TYPE, "text/plain".into())], text);
+            let request = AddCheckpointRequest::parse(&body).expect("well formed");
+            match self.add_checkpoint(&request).await {
+                Ok(lines) => plain(signature_lines_body(&lines)),
+                Err(AddCheckpointError::Conflict { size }) => (
+                    StatusCode::CONFLICT,
+                    [(CONTENT_TYPE, CONFLICT_CONTENT_TYPE.into())],
+                    conflict_body(size),
+                ),
+                Err(error) => {
+                    let (_, headers, text) = plain(error.to_string());
+                    let status = StatusCode::from_u16(error.status().code()).expect("a status");
+                    (status, headers, text)
+                }
+            }
+        };
+        let router = Router::new().route("/some/prefix/add-checkpoint", post(handler));
+        let listener = Endpoint::loopback().bind().await.expect("a port");
+        let address = listener.address().tcp().expect("TCP");
+        let limits = Limits::default();
+        tokio::spawn(sigsum_service::serve::serve(listener, router, Shutdown::new(), limits));
+        address
     }
 
     /// Sets its clock.
