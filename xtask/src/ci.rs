@@ -41,6 +41,10 @@ const FUZZ_S: u32 = 10;
 /// Memory in MiB that a fuzz target may take: an input of a few KiB has no business with more.
 const FUZZ_MEMORY_MIB: u32 = 1024;
 
+/// No unsafe code, so the address sanitizer would find nothing that a panic does not; and without it
+/// the stable compiler will do.
+const NO_SANITIZER: &[&str] = &["--sanitizer", "none"];
+
 /// What a step found.
 enum Outcome {
     Passed,
@@ -144,6 +148,9 @@ fn fuzz(root: &Path) -> Outcome {
         Ok(text) => text,
         Err(why) => return Outcome::Failed(why),
     };
+    if let Err(why) = Command::cargo(root, &["fuzz", "build"]).also(NO_SANITIZER).run() {
+        return Outcome::Failed(why);
+    }
     let results = targets.lines().map(str::trim).map(|target| (target, fuzz_one(root, target)));
     let failed: Vec<String> = results
         .filter_map(|(target, result)| result.err().map(|why| format!("{target}: {why}")))
@@ -157,12 +164,10 @@ fn fuzz_one(root: &Path, target: &str) -> Result<(), String> {
     let (corpus, seeds) = (format!("fuzz/corpus/{target}"), format!("fuzz/seeds/{target}"));
     std::fs::create_dir_all(root.join(&corpus)).map_err(|error| format!("{corpus}: {error}"))?;
     let limits = [format!("-max_total_time={FUZZ_S}"), format!("-rss_limit_mb={FUZZ_MEMORY_MIB}")];
-    // No unsafe code, so the address sanitizer would find nothing that a panic does not.
-    let command = Command::cargo(root, &["fuzz", "run", "--sanitizer", "none", target, &corpus]);
+    let command =
+        Command::cargo(root, &["fuzz", "run"]).also(NO_SANITIZER).also(&[target, &corpus]);
     let seeded = if root.join(&seeds).is_dir() { command.also(&[&seeds]) } else { command };
-    // The coverage flags are unstable, the compiler is the stable one.
-    let unstable = seeded.env("RUSTC_BOOTSTRAP", "1");
-    unstable.also(&["--", &limits[0], &limits[1], "-verbosity=0", "-print_final_stats=1"]).run()
+    seeded.also(&["--", &limits[0], &limits[1], "-verbosity=0", "-print_final_stats=1"]).run()
 }
 
 #[cfg(test)]
