@@ -18,8 +18,7 @@ use sigsum_core::wire::log::{
     parse_tree_head, signed_tree_head_body, tree_head_body,
 };
 use sigsum_core::{CosignedTreeHead, PublicKey, SignedTreeHead, TreeHead};
-use sigsum_store::durable;
-use std::ffi::OsString;
+use sigsum_store::durable::{self, LockError, LockFile};
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
@@ -27,6 +26,9 @@ use std::path::{Path, PathBuf};
 const LOG: LogId = LogId(0);
 /// Behind the state file's name: the head that is about to be signed.
 const PENDING_SUFFIX: &str = ".pending";
+/// Behind the state file's name: held by the one witness that runs on it. The state file itself
+/// is replaced at each write, so that a lock on it would soon be on no file at all.
+const LOCK_SUFFIX: &str = ".lock";
 
 /// A state file is not used. The first three texts are those of the Go tool.
 #[derive(Debug, thiserror::Error)]
@@ -62,6 +64,9 @@ pub enum StateFileError {
         /// The operating system's answer.
         source: std::io::Error,
     },
+    /// Another witness runs on it, or the lock file beside it cannot be made.
+    #[error(transparent)]
+    Lock(#[from] LockError),
 }
 
 /// The state of the witness with one key for one Sigsum log.
@@ -72,10 +77,12 @@ pub struct StateFile {
     log: PublicKey,
     witness: PublicKey,
     head: TreeHead,
+    /// Two witnesses on one file, each with a head of its own in memory, would sign two trees.
+    _lock: LockFile,
 }
 
 impl StateFile {
-    /// Reads and checks the state; no file is the empty tree.
+    /// Reads and checks the state, and takes its lock; no file is the empty tree.
     ///
     /// # Errors
     /// [`StateFileError`].
@@ -85,9 +92,8 @@ impl StateFile {
         log: &PublicKey,
     ) -> Result<(Self, StoredLog), StateFileError> {
         let witness = key.public_key();
-        let mut pending = path.as_os_str().to_owned();
-        pending.push::<OsString>(PENDING_SUFFIX.into());
-        let pending = PathBuf::from(pending);
+        let pending = beside(path, PENDING_SUFFIX);
+        let lock = LockFile::acquire(&beside(path, LOCK_SUFFIX))?;
         let cosigned = read_cosigned(path, &witness, log)?;
         let signed = newest(&pending, cosigned.as_ref().map(|c| c.signed), log)?;
         let head = signed.map_or_else(TreeHead::empty, |s| s.tree_head);
@@ -99,7 +105,7 @@ impl StateFile {
             checkpoint: signed.map(|s| SignedCheckpoint::from_sigsum(&s, log).to_string()),
             cosigned: cosigned.and_then(|c| cosigned_note(&c, key, log)),
         };
-        let store = Self { path: path.to_owned(), pending, log: *log, witness, head };
+        let store = Self { path: path.to_owned(), pending, log: *log, witness, head, _lock: lock };
         Ok((store, stored))
     }
 
@@ -168,6 +174,13 @@ impl Backend for StateFile {
     fn records_before_reply(&self) -> bool {
         true
     }
+}
+
+/// The file whose name is longer by a suffix.
+fn beside(path: &Path, suffix: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(suffix);
+    PathBuf::from(name)
 }
 
 fn read_cosigned(

@@ -81,8 +81,10 @@ fn what_is_written_has_the_go_tools_format_and_mode() {
     let keys: Vec<_> = expected.lines().map(|line| line.split('=').next().unwrap()).collect();
     assert_eq!(keys, ["size", "root_hash", "signature", "cosignature"]);
     assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o644);
-    let names: Vec<_> = fs::read_dir(path.parent().unwrap()).unwrap().collect();
-    assert_eq!(names.len(), 1, "nothing is left beside the state file");
+    let mut names: Vec<_> =
+        fs::read_dir(path.parent().unwrap()).unwrap().map(|e| e.unwrap().file_name()).collect();
+    names.sort();
+    assert_eq!(names, ["state", "state.lock"], "only the lock is left beside the state file");
 }
 
 #[test]
@@ -168,6 +170,7 @@ fn a_crash_before_the_pending_file_is_removed_changes_nothing() {
     let pending = fs::read(&store.pending).unwrap();
     store.commit(&[], &[cosigned(7)]).unwrap();
     durable::write_atomic(&store.pending, &pending, 0o644).unwrap();
+    drop(store);
     assert_eq!(open(&path).unwrap().1.head, tree().head(7));
 }
 
@@ -178,6 +181,7 @@ fn a_pending_head_that_contradicts_the_state_is_refused() {
     write(&path, &tree_head_body(&state(&tree(), 7, &signer(0xee))));
     let fork = state(&tree().fork(0), 7, &signer(0xee));
     write(&store.pending, &signed_tree_head_body(&fork.signed));
+    drop(store);
     assert!(matches!(open(&path), Err(StateFileError::Contradiction { .. })));
 }
 
@@ -187,7 +191,17 @@ fn a_pending_head_of_another_log_is_refused() {
     let (store, _) = open(&path).unwrap();
     let other = state(&TestLog::new(2), 7, &signer(0xee));
     write(&store.pending, &signed_tree_head_body(&other.signed));
+    drop(store);
     assert_eq!(text(&path), "Invalid log signature on stored tree head");
+}
+
+#[test]
+fn a_second_witness_on_the_same_file_is_refused() {
+    let (_dir, path) = dir();
+    let (first, _) = open(&path).unwrap();
+    assert!(matches!(open(&path), Err(StateFileError::Lock(LockError::Held { .. }))));
+    drop(first);
+    open(&path).unwrap();
 }
 
 #[test]
