@@ -3,7 +3,8 @@
 //! Every leaf is submitted to the first log that takes it, and stays there until a tree head with a
 //! quorum includes it. One poller a log asks for tree heads, fast at first and then ever slower,
 //! and serves the whole batch; each head's signature and quorum are checked once, each leaf's
-//! inclusion when a head is new. A log that fails, or takes a leaf and never proves it, makes room
+//! inclusion when a head is new; those of a batch are computed from the leaves that the batch added.
+//! A log that fails, or takes a leaf and never proves it, makes room
 //! for the next one. What logs ask for in `Retry-After` is obeyed. Everything ends at one deadline,
 //! and the leaves that have a proof by then keep it.
 
@@ -13,6 +14,7 @@ mod event;
 mod heads;
 mod leaf;
 mod session;
+mod tail;
 mod target;
 
 pub use error::{LogFailure, SubmitError};
@@ -87,7 +89,9 @@ impl Submitter {
         let sessions: Arc<[Arc<Session>]> = (self.targets.iter())
             .map(|target| {
                 let policy = Arc::clone(&self.policy);
-                let session = Session::new(target.clone(), policy, &self.settings, permits.clone());
+                let (target, permits) = (target.clone(), permits.clone());
+                let batch = requests.len();
+                let session = Session::new(target, policy, &self.settings, permits, batch);
                 let session = Arc::new(session);
                 pollers.spawn(heads::poll(Arc::clone(&session), Arc::clone(&listener)));
                 session

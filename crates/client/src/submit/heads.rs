@@ -23,6 +23,8 @@ pub(super) struct HeadState {
     pub(super) usable: Option<Arc<CosignedTreeHead>>,
     /// The largest head that the log signed.
     pub(super) largest: Option<TreeSize>,
+    /// The first one that was seen: what was added since is the batch's, or came beside it.
+    pub(super) first: Option<TreeSize>,
     /// Since when every poll failed.
     pub(super) failing_since: Option<Instant>,
     /// What the last answer lacked, in words.
@@ -63,6 +65,10 @@ impl Heads {
 
     pub(super) fn largest(&self) -> Option<TreeSize> {
         self.state.borrow().largest
+    }
+
+    pub(super) fn first(&self) -> Option<TreeSize> {
+        self.state.borrow().first
     }
 
     /// What is missing for a proof, in words.
@@ -136,6 +142,7 @@ fn take_head(
     listener(&Event::TreeHead { url, size, quorum: quorum.clone() });
     session.heads.state.send_modify(|state| {
         state.largest = Some(size);
+        state.first.get_or_insert(size);
         state.failing_since = None;
         state.problem = problem_of(&head, &quorum);
         if quorum.is_satisfied() {

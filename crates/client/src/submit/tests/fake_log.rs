@@ -13,7 +13,7 @@ use sigsum_core::{
     CosignedTreeHead, Hash, Leaf, LeafIndex, PublicKey, SignedTreeHead, TreeHead, TreeSize,
 };
 use sigsum_keys::{Ed25519Signer, SigningSeed};
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::sync::Mutex;
 use std::time::Duration;
 use tokio::time::Instant;
@@ -79,12 +79,15 @@ pub(super) struct Calls {
     pub(super) add_leaf: usize,
     pub(super) get_tree_head: usize,
     pub(super) get_inclusion_proof: usize,
+    pub(super) get_leaves: usize,
     pub(super) most_at_once: usize,
 }
 
 struct State {
     script: Script,
     leaves: Vec<(Hash, Instant)>,
+    /// What was submitted, by its hash; the leaves from before the test have no more than that.
+    bodies: HashMap<Hash, Leaf>,
     calls: Calls,
     at_once: usize,
 }
@@ -102,7 +105,8 @@ impl FakeLog {
         let now = Instant::now();
         let old = now.checked_sub(script.publish + script.interval).unwrap();
         let leaves = (0..leaves).map(|n| (Hash::new([n; 32]), old)).collect();
-        let state = State { script, leaves, calls: Calls::default(), at_once: 0 };
+        let (bodies, calls) = (HashMap::new(), Calls::default());
+        let state = State { script, leaves, bodies, calls, at_once: 0 };
         Self { signer: signer(key), witness: signer(100), made: now, state: Mutex::new(state) }
     }
 
@@ -195,6 +199,7 @@ impl LogApi for FakeLog {
         let added = state.leaves.iter().find(|(known, _)| *known == hash).map(|(_, at)| *at);
         let added = added.unwrap_or_else(|| {
             state.leaves.push((hash, Instant::now()));
+            state.bodies.insert(hash, request.leaf());
             Instant::now()
         });
         let committed = added.elapsed() >= state.script.commit;
@@ -252,8 +257,16 @@ impl LogApi for FakeLog {
         unreachable!("a submitter needs no consistency proofs")
     }
 
-    async fn get_leaves(&self, _request: GetLeaves) -> Result<Vec<Leaf>, ApiError> {
-        unreachable!("a submitter needs no leaves")
+    async fn get_leaves(&self, request: GetLeaves) -> Result<Vec<Leaf>, ApiError> {
+        let takes = self.state.lock().unwrap().script.inclusion_takes;
+        tokio::time::sleep(takes).await;
+        let mut state = self.state.lock().unwrap();
+        state.calls.get_leaves += 1;
+        self.is_dead(&state.script)?;
+        let hashes = self.published(&state);
+        let start = usize::try_from(request.start.0).unwrap();
+        let end = usize::try_from(request.end.0).unwrap().min(start + 512).min(hashes.len());
+        Ok(hashes[start..end].iter().map(|hash| state.bodies[hash]).collect())
     }
 }
 
