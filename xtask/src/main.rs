@@ -6,8 +6,10 @@
 )]
 
 mod ci;
+mod measure;
 mod tidy;
 
+use std::error::Error;
 use std::ffi::OsString;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -31,13 +33,29 @@ enum Task {
         #[arg(value_enum)]
         steps: Vec<ci::Step>,
     },
+    /// Measure the release executable (see `bench --help`).
+    #[command(disable_help_flag = true)]
+    Bench {
+        /// For the program that measures; `--no-build` takes what was built before.
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<OsString>,
+    },
+    /// Kill servers under load, for longer than CI may (see `soak --help`).
+    #[command(disable_help_flag = true)]
+    Soak {
+        /// For the program that does it; `--no-build` takes what was built before.
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<OsString>,
+    },
 }
 
 fn main() -> ExitCode {
     let root = workspace_root();
-    let outcome = match Arguments::parse().task {
-        Task::Tidy => tidy::run(&root),
+    let outcome: Result<bool, Box<dyn Error>> = match Arguments::parse().task {
+        Task::Tidy => tidy::run(&root).map_err(Into::into),
         Task::Ci { steps } => Ok(ci::run(&root, &steps)),
+        Task::Bench { arguments } => measure::run(&root, "bench", &arguments).map_err(Into::into),
+        Task::Soak { arguments } => measure::run(&root, "soak", &arguments).map_err(Into::into),
     };
     match outcome {
         Ok(true) => ExitCode::SUCCESS,

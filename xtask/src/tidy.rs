@@ -27,6 +27,8 @@ impl fmt::Display for TidyError {
     }
 }
 
+impl std::error::Error for TidyError {}
+
 /// One place that breaks a rule.
 #[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct Finding {

@@ -17,7 +17,7 @@ const LAYERS: &[&[&str]] = &[
     &["sigsum-log", "sigsum-witness", "sigsum-monitor"],
     &["sigsum-testnet"],
     // The load generators run the executable and are a program of their own.
-    &["sigsum-cli", "sigsum-bench"],
+    &["sigsum-cli"],
     &["sigsum-bench", "xtask"],
 ];
 

@@ -1,0 +1,144 @@
+//! add-leaf: distinct leaves, signed beforehand by some thousand keys; each answer means that the
+//! leaf is on disk.
+
+use super::lab::{Lab, Prepared, published, start, submission};
+use crate::failure::Failure;
+use crate::http::{Answer, write_post};
+use crate::load::{Load, Measured, Source, run as run_load};
+use crate::network::RunningLog;
+use crate::random::Random;
+use crate::report::{Goal, Row, grouped, rate, time};
+use crate::usage::disk_bytes;
+use sigsum_core::wire::log::{AddLeafRequest, endpoint};
+use sigsum_keys::{Ed25519Signer, SigningSeed};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::time::Duration;
+
+/// Leaves that are signed for each second of load. A log that takes more ends the load early.
+const LEAVES_PER_SECOND: u64 = 60_000;
+/// Submitters.
+const KEYS: usize = 4096;
+/// Connections, unless the settings say how many.
+const CONNECTIONS: [usize; 3] = [16, 64, 256];
+/// The number of connections that the bar is about.
+const BAR_CONNECTIONS: usize = 64;
+
+/// Leaves that all connections share, each taken once.
+struct Supply {
+    leaves: Vec<AddLeafRequest>,
+    next: AtomicUsize,
+    acknowledged: AtomicU64,
+}
+
+struct Submitter(Arc<Supply>);
+
+impl Source for Submitter {
+    fn next(&mut self, request: &mut Vec<u8>) -> bool {
+        let next = self.0.next.fetch_add(1, Ordering::Relaxed);
+        let Some(leaf) = self.0.leaves.get(next) else { return false };
+        write_post(request, endpoint::ADD_LEAF, &leaf.to_body());
+        true
+    }
+
+    fn judge(&mut self, answer: &Answer<'_>) -> Option<u64> {
+        // 202 is not enough: it does not say that the leaf is durable.
+        if answer.status != 200 {
+            return None;
+        }
+        self.0.acknowledged.fetch_add(1, Ordering::Relaxed);
+        Some(1)
+    }
+}
+
+/// Signs that many leaves, on all processors.
+fn sign(count: u64, run: u64) -> Vec<AddLeafRequest> {
+    let mut random = Random::stream(0x6b65_7973, run);
+    let seeds = (0..KEYS).map(|_| SigningSeed::from_bytes(random.bytes()));
+    let signers: Vec<_> = seeds.map(|seed| Ed25519Signer::from_seed(&seed)).collect();
+    let threads = std::thread::available_parallelism().map_or(1, usize::from);
+    let part = |thread: usize| {
+        let mut random = Random::stream(random.clone().next(), thread as u64);
+        let share = usize::try_from(count).unwrap_or(usize::MAX).div_ceil(threads);
+        let signers = signers.iter().cycle().skip(thread * KEYS / threads).take(share);
+        signers.map(|signer| submission(signer, random.bytes())).collect::<Vec<_>>()
+    };
+    std::thread::scope(|scope| {
+        let workers: Vec<_> = (0..threads).map(|n| scope.spawn(move || part(n))).collect();
+        workers.into_iter().flat_map(|worker| worker.join().unwrap_or_default()).collect()
+    })
+}
+
+/// Loads the log with each number of connections.
+pub(crate) async fn run(lab: &mut Lab) -> Result<Vec<Row>, Failure> {
+    let connections = match lab.settings.connections {
+        Some(connections) => vec![connections],
+        None => CONNECTIONS.to_vec(),
+    };
+    let duration = lab.settings.duration;
+    let log = lab.log()?;
+    let running = start(log).await?;
+    println!("\nadd-leaf");
+    let mut rows = Vec::new();
+    for (number, connections) in connections.into_iter().enumerate() {
+        let leaves = sign(LEAVES_PER_SECOND * (duration.as_secs() + 2), number as u64);
+        let measured = load(&running, leaves, duration, connections).await?;
+        println!("{measured}");
+        rows.push(row(&measured, log.network.witnesses.len(), log));
+    }
+    let size = published(running.address, 0).await?.size.0;
+    running.daemon.stop()?;
+    rows.push(disk_row(log, size)?);
+    Ok(rows)
+}
+
+async fn load(
+    running: &RunningLog,
+    leaves: Vec<AddLeafRequest>,
+    duration: Duration,
+    connections: usize,
+) -> Result<Measured, Failure> {
+    let before = published(running.address, 0).await?.size.0;
+    let (next, acknowledged) = (AtomicUsize::new(0), AtomicU64::new(0));
+    let supply = Arc::new(Supply { leaves, next, acknowledged });
+    let sources = (0..connections).map(|_| Submitter(Arc::clone(&supply))).collect();
+    let servers = [running.daemon.pid()];
+    let load = Load { address: running.address, duration, servers: &servers };
+    let measured = run_load(load, sources).await?;
+    // Every leaf was new, so that the tree must have grown by exactly what was acknowledged.
+    let due = before + supply.acknowledged.load(Ordering::Relaxed);
+    let size = published(running.address, due).await?.size.0;
+    if size != due && measured.refused.is_empty() {
+        let what = format!("the tree has {size} leaves, {due} are due");
+        return Err(Failure::server("add-leaf", what));
+    }
+    Ok(measured)
+}
+
+fn row(measured: &Measured, witnesses: usize, log: &Prepared) -> Row {
+    let leaves = log.heads.last().map_or(0, |head| head.size.0);
+    let leaves = grouped(leaves as f64);
+    let Measured { connections, latency, .. } = measured;
+    let what = format!(
+        "add-leaf, distinct, durable, {connections} connections, \
+         {leaves} leaves and more in the log, {witnesses} witnesses"
+    );
+    let found = format!("{}, p99 {}", rate(measured.rate()), time(latency.p99));
+    if *connections != BAR_CONNECTIONS {
+        return Row::plain(what, found);
+    }
+    let goals = [
+        Goal::AtLeast { measured: measured.rate(), bar: 12e3, aim: 30e3 },
+        Goal::time(latency.p99, 20.0, 5.0),
+    ];
+    Row::new(what, found, ("12 000/s, p99 < 20 ms", "30 000/s, p99 < 5 ms"), &goals)
+}
+
+fn disk_row(log: &Prepared, size: u64) -> Result<Row, Failure> {
+    let bytes = disk_bytes(&log.network.log_directory())?;
+    let per_leaf = bytes as f64 / size as f64;
+    println!("disk: {per_leaf:.1} bytes a leaf, {size} leaves");
+    let goal = Goal::AtMost { measured: per_leaf, bar: 200.0, aim: 165.0 };
+    let what = format!("disk per leaf, all in, {} leaves", grouped(size as f64));
+    Ok(Row::new(what, format!("{per_leaf:.1} B"), ("200 B", "165 B"), &[goal]))
+}

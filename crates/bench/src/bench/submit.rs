@@ -1,0 +1,87 @@
+//! From the start of `sigsum submit` to its end with verified proofs: one file at a time, and many
+//! files at once.
+
+use super::lab::{Lab, start};
+use crate::failure::Failure;
+use crate::latency::{Latencies, Summary};
+use crate::network::{CLIENT_POLICY, Sandbox};
+use crate::random::Random;
+use crate::report::{Goal, Row, time};
+use crate::usage::cpu_time;
+use std::time::{Duration, Instant};
+
+/// Batches that are measured; the median counts.
+const BATCHES: usize = 5;
+
+/// Submits from an otherwise idle machine.
+pub(crate) async fn run(lab: &mut Lab) -> Result<Vec<Row>, Failure> {
+    let settings = lab.settings.clone();
+    let log = lab.log()?;
+    let running = start(log).await?;
+    let sandbox = &log.network.sandbox;
+    sandbox.key("submitter")?;
+    let mut random = Random::new(5);
+    let pids = log.network.witnesses.iter().map(|witness| witness.pid());
+    let pids: Vec<u32> = pids.chain([running.daemon.pid()]).collect();
+    let cpu = || pids.iter().map(|pid| cpu_time(*pid)).sum::<Result<Duration, _>>();
+    let before = cpu()?;
+    let mut singles = Latencies::default();
+    for number in 0..settings.repeats {
+        singles.add(submit(sandbox, &[file(sandbox, number, &mut random)?])?);
+    }
+    let singles = singles.summary();
+    let each = (cpu()? - before) / u32::try_from(settings.repeats).unwrap_or(1);
+    println!("\nsubmit\none file: {singles}; log and witnesses: {} of processor each", time(each));
+    let mut batches = Latencies::default();
+    for _ in 0..BATCHES {
+        let files = (0..settings.batch).map(|number| file(sandbox, number, &mut random));
+        batches.add(submit(sandbox, &files.collect::<Result<Vec<_>, _>>()?)?);
+    }
+    let batches = batches.summary();
+    println!("{} files: {batches}", settings.batch);
+    running.daemon.stop()?;
+    Ok(rows(singles, batches, settings.batch))
+}
+
+fn rows(singles: Summary, batches: Summary, files: usize) -> Vec<Row> {
+    let what = "submit -> proof, 3 local witnesses, idle log, whole process";
+    let found = format!("median {}, p99 {}", time(singles.p50), time(singles.p99));
+    let goal = Goal::time(singles.p50, 500.0, 100.0);
+    let single = Row::new(what, found, ("median < 500 ms", "< 100 ms"), &[goal]);
+    let ratio = batches.p50.as_secs_f64() / singles.p50.as_secs_f64().max(1e-9);
+    let found = format!("{ratio:.2} times one file ({})", time(batches.p50));
+    let goal = Goal::AtMost { measured: ratio, bar: 2.0, aim: 2.0 };
+    let batch = Row::new(format!("submit of {files} files"), found, ("< 2 times", ""), &[goal]);
+    vec![single, batch]
+}
+
+/// Makes a file that nobody has submitted, and no proof beside it.
+fn file(sandbox: &Sandbox, number: usize, random: &mut Random) -> Result<String, Failure> {
+    let name = format!("file-{number}");
+    // Not durable: it is input, and the time that counts has not begun.
+    let (path, proof) = (sandbox.path(&name), sandbox.path(&format!("{name}.proof")));
+    let mut file = std::fs::File::create(&path).map_err(Failure::file("make", &path))?;
+    let content: [u8; 64] = random.bytes();
+    std::io::Write::write_all(&mut file, &content).map_err(Failure::file("write", &path))?;
+    match std::fs::remove_file(&proof) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            Err(Failure::file("remove", &proof)(error))
+        }
+        _ => Ok(name),
+    }
+}
+
+/// Runs `sigsum submit`, and looks whether every proof is there.
+fn submit(sandbox: &Sandbox, files: &[String]) -> Result<Duration, Failure> {
+    let mut arguments = vec!["submit", "-k", "submitter", "-p", CLIENT_POLICY];
+    arguments.extend(["--diagnostics", "error"]);
+    arguments.extend(files.iter().map(String::as_str));
+    let begin = Instant::now();
+    sandbox.run(&arguments)?;
+    let took = begin.elapsed();
+    for file in files {
+        let proof = sandbox.path(&format!("{file}.proof"));
+        proof.metadata().map_err(Failure::file("find", &proof))?;
+    }
+    Ok(took)
+}
