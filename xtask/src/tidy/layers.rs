@@ -16,8 +16,8 @@ const LAYERS: &[&[&str]] = &[
     &["sigsum-service", "sigsum-client"],
     &["sigsum-log", "sigsum-witness", "sigsum-monitor"],
     &["sigsum-testnet"],
-    // The load generators run the executable and are a program of their own.
     &["sigsum-cli"],
+    // The load generators run the executable and are a program of their own.
     &["sigsum-bench", "xtask"],
 ];
 
