@@ -134,6 +134,13 @@ impl Policy {
         self.logs.iter().find(|log| log.key_hash() == *key_hash)
     }
 
+    /// The Sigsum log with this key hash: one whose origin is the one that Sigsum gives to its key.
+    /// Where a `tlog-policy` has the key for another origin, it trusts another log: nobody promised
+    /// to watch a Sigsum log of that key.
+    pub fn sigsum_log(&self, key_hash: &KeyHash) -> Option<&PolicyLog> {
+        self.log_by_key_hash(key_hash).filter(|log| log.is_sigsum())
+    }
+
     /// The logs with this origin; a log may have several keys.
     pub fn logs_by_origin<'a>(&'a self, origin: &'a str) -> impl Iterator<Item = &'a PolicyLog> {
         self.logs.iter().filter(move |log| log.origin().as_str() == origin)

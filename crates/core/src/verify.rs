@@ -93,7 +93,7 @@ fn leaf_state(leaf: &Leaf, keys: &[PublicKey]) -> SignerState {
 }
 
 fn log_verdict(policy: &Policy, proof: &SigsumProof) -> LogVerdict {
-    let log = policy.log_by_key_hash(&proof.log);
+    let log = policy.sigsum_log(&proof.log);
     let state = match log {
         None => SignerState::UnknownKey,
         Some(log) if log.public_key().is_some_and(|key| proof.tree_head.signed.verify(key)) => {

@@ -46,6 +46,11 @@ impl PolicyLog {
         &self.origin
     }
 
+    /// Whether it is a Sigsum log: an Ed25519 key under the origin that follows from it.
+    pub fn is_sigsum(&self) -> bool {
+        self.public_key().is_some_and(|key| self.vkey == Vkey::sigsum_log(key))
+    }
+
     /// The URL, as octets.
     pub fn url_text(&self) -> Option<&PolicyText> {
         self.url.as_ref()

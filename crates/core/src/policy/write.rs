@@ -99,11 +99,7 @@ impl Policy {
 /// The key of a log that is a Sigsum log.
 fn sigsum_log_key(log: &Log) -> Result<&PublicKey, PolicyWriteError> {
     let key = log.public_key().ok_or_else(|| PolicyWriteError::LogKey(log.origin().clone()))?;
-    if *log.vkey() == Vkey::sigsum_log(key) {
-        Ok(key)
-    } else {
-        Err(PolicyWriteError::LogOrigin(log.origin().clone()))
-    }
+    if log.is_sigsum() { Ok(key) } else { Err(PolicyWriteError::LogOrigin(log.origin().clone())) }
 }
 
 /// Words between single spaces, and a newline.

@@ -12,7 +12,7 @@ use crate::checkpoint::{LogSignature, Origin, SignedCheckpoint, SigsumError};
 use crate::cosignature::{Timestamp, ed25519_line, from_line};
 use crate::note::{KeyId, KeyName, SignatureLine, Vkey};
 use crate::policy::{Policy, PolicyWitness, UnknownKeyNames};
-use crate::tree_head::{Cosignature, CosignedTreeHead, LeafIndex, sigsum_origin};
+use crate::tree_head::{Cosignature, CosignedTreeHead, LeafIndex};
 use crate::wire::log::InclusionProof;
 use alloc::vec::Vec;
 
@@ -115,7 +115,7 @@ impl SigsumProof {
         policy: &Policy,
         names: UnknownKeyNames,
     ) -> Result<Converted<TlogProof>, ConvertError> {
-        let log = policy.log_by_key_hash(&self.log).and_then(|log| log.public_key());
+        let log = policy.sigsum_log(&self.log).and_then(|log| log.public_key());
         let log = log.ok_or(ConvertError::UnknownLog(self.log))?;
         let signed = &self.tree_head.signed;
         if !signed.verify(log) {
@@ -209,9 +209,9 @@ impl TlogProof {
 
     fn sigsum_log<'a>(&'a self, policy: &'a Policy) -> Result<&'a PublicKey, ConvertError> {
         let origin = &self.checkpoint.checkpoint.origin;
-        let is_log = |key: &&PublicKey| sigsum_origin(&key.key_hash()) == origin.as_str();
-        let mut keys = policy.logs_by_origin(origin.as_str()).filter_map(|log| log.public_key());
-        keys.find(is_log).ok_or_else(|| ConvertError::UnknownOrigin(origin.clone()))
+        let log = policy.logs_by_origin(origin.as_str()).find(|log| log.is_sigsum());
+        let key = log.and_then(|log| log.public_key());
+        key.ok_or_else(|| ConvertError::UnknownOrigin(origin.clone()))
     }
 }
 

@@ -6,9 +6,9 @@ use crate::cosignature::mldsa44_line;
 use crate::leaf::{Leaf, leaf_signing_bytes};
 use crate::merkle::hash_children;
 use crate::note::NoteKey;
-use crate::note::testing::{mldsa_cosigner, mldsa_key, mldsa_sign, name, public_key, sign};
+use crate::note::testing::{mldsa_cosigner, mldsa_key, mldsa_sign, name, public_key, sign, vkey};
 use crate::policy::{PolicyBuilder, PolicyLog, PolicyText};
-use crate::tree_head::{SignedTreeHead, TreeHead, TreeSize};
+use crate::tree_head::{SignedTreeHead, TreeHead, TreeSize, sigsum_origin};
 use crate::verify::{Input, verify_sigsum};
 use crate::wire::log::InclusionProof;
 use std::{vec, vec::Vec};
@@ -171,6 +171,18 @@ fn invalid_cosignature_is_dropped_on_the_way_there() {
 fn proof_of_an_unknown_log_is_refused() {
     let policy = Policy::k_of_n(&[public_key(3)], &[], 0).unwrap();
     let log = public_key(LOG).key_hash();
+    assert_eq!(proof().to_tlog(&policy, TAKE), Err(ConvertError::UnknownLog(log)));
+    let error = ConvertError::UnknownOrigin(Origin::sigsum(&log));
+    assert_eq!(tlog().to_sigsum(&policy), Err(error));
+}
+
+#[test]
+fn proof_of_a_log_that_is_trusted_for_another_origin_is_refused() {
+    let log = public_key(LOG).key_hash();
+    let mut policy = PolicyBuilder::new();
+    policy.add_log(PolicyLog::from_vkey(vkey("example.com/log", LOG), None)).unwrap();
+    policy.set_quorum(&PolicyText::none()).unwrap();
+    let policy = policy.finish().unwrap();
     assert_eq!(proof().to_tlog(&policy, TAKE), Err(ConvertError::UnknownLog(log)));
     let error = ConvertError::UnknownOrigin(Origin::sigsum(&log));
     assert_eq!(tlog().to_sigsum(&policy), Err(error));

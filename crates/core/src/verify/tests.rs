@@ -5,7 +5,8 @@ use super::*;
 use crate::bytes::{Hash, KeyHash};
 use crate::leaf::leaf_signing_bytes;
 use crate::merkle::{MerkleError, hash_children};
-use crate::note::testing::{public_key, sign};
+use crate::note::testing::{public_key, sign, vkey};
+use crate::policy::{PolicyBuilder, PolicyLog, PolicyText};
 use crate::proof::{ProofLeaf, ProofVersion};
 use crate::tree_head::{CosignedTreeHead, SignedTreeHead, TreeHead, TreeSize};
 use crate::wire::log::InclusionProof;
@@ -191,6 +192,18 @@ fn unknown_log_is_refused() {
     cosign(&mut proof, WITNESSES[1], 1);
     assert_eq!(refusal(&proof), "unknown log");
     assert!(verdict(&proof).quorum().is_satisfied(), "checked all the same");
+}
+
+/// Its owner may run two logs; the policy speaks of the other one, so nobody may watch this one.
+#[test]
+fn log_whose_key_is_trusted_for_another_origin_is_unknown() {
+    let mut policy = PolicyBuilder::new();
+    policy.add_log(PolicyLog::from_vkey(vkey("example.com/log", LOG), None)).unwrap();
+    policy.set_quorum(&PolicyText::none()).unwrap();
+    let policy = policy.finish().unwrap();
+    let keys = [public_key(SUBMITTER)];
+    let refused = verify_sigsum(&Input::Message(MESSAGE), &keys, &policy, &bare_proof());
+    assert_eq!(refused.failures(), [VerifyFailure::UnknownLog]);
 }
 
 #[test]
