@@ -11,10 +11,12 @@ use std::path::PathBuf;
 /// Options of `demo`.
 #[derive(Debug, Args)]
 pub(crate) struct Options {
-    /// Files to sign and log; each gets a FILE.proof beside it (default: a file made for the demo)
+    /// Files to sign and log; each gets a FILE.proof beside it, in place of one that is there
+    /// (default: a file made for the demo)
     #[arg(value_name = "FILE")]
     pub(crate) files: Vec<PathBuf>,
-    /// Keep the directory with keys, tree and states instead of removing it
+    /// Keep keys, policy, tree and states in this directory; without it they are removed, and the
+    /// proofs cannot be verified any more
     #[arg(long, value_name = "DIR")]
     pub(crate) keep: Option<PathBuf>,
 }

@@ -1,5 +1,6 @@
 //! What the user reads when a command fails: the cause, and where there is one, the remedy.
 
+use sigsum_keys::{KeyFileError, KeyListError, PublicKeyError};
 use std::fmt;
 use std::io;
 use std::path::Path;
@@ -70,4 +71,37 @@ pub(crate) fn file_failure(verb: &str, path: &Path, error: &io::Error) -> Failur
         _ => error.to_string(),
     };
     Failure::new(format!("{verb} {}: {reason}", path.display()))
+}
+
+/// A key file that cannot be used: what is wrong, behind words of the command, and what to do about
+/// the mistakes that are made most.
+pub(crate) fn key_failure(prefix: &str, error: &KeyFileError) -> Failure {
+    let failure = Failure::new(format!("{prefix}{error}"));
+    match error {
+        KeyFileError::Public { error, .. }
+        | KeyFileError::List { error: KeyListError::Line { error, .. }, .. }
+            if is_private(error) =>
+        {
+            failure.remedy(PRIVATE_FOR_PUBLIC)
+        }
+        KeyFileError::NoAgent { .. } => failure.remedy(
+            "a public key file stands for a key in a running ssh-agent; else name the private key file",
+        ),
+        _ => failure,
+    }
+}
+
+/// A public key that cannot be read from a text.
+pub(crate) fn public_key_failure(error: &PublicKeyError) -> Failure {
+    let failure = Failure::new(error.to_string());
+    if is_private(error) { failure.remedy(PRIVATE_FOR_PUBLIC) } else { failure }
+}
+
+/// What to do where a private key stands for a public one.
+const PRIVATE_FOR_PUBLIC: &str =
+    "this is a private key; its public key is in the file of the same name with .pub";
+
+/// Whether what was read as a public key begins as a private one does.
+fn is_private(error: &PublicKeyError) -> bool {
+    matches!(error, PublicKeyError::KeyType(found) if found.starts_with("-----BEGIN"))
 }

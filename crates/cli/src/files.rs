@@ -2,7 +2,7 @@
 
 use crate::failure::{Failure, file_failure};
 use std::fs::File;
-use std::io::{Read as _, Write as _};
+use std::io::{IsTerminal as _, Read as _, Write as _};
 use std::path::{Path, PathBuf};
 
 /// Largest text file that a tool reads whole: keys, tokens, policies, proofs. A policy with a
@@ -26,17 +26,28 @@ pub(crate) fn read_text_file(path: &Path) -> Result<Vec<u8>, Failure> {
         .map_err(|e| file_failure("open", path, &e))
 }
 
+/// Somebody at a terminal who forgot `< FILE` would wait for ever.
+pub(crate) fn say_if_terminal() {
+    if std::io::stdin().is_terminal() {
+        crate::say("reading from the terminal; Ctrl-D ends the input, or use `< FILE`");
+    }
+}
+
 /// Reads a small text from a file, or from standard input where no file is named.
 pub(crate) fn read_text(path: Option<&Path>) -> Result<Vec<u8>, Failure> {
     match path {
         Some(path) => read_text_file(path),
-        None => read_limited(std::io::stdin().lock(), MAX_TEXT_FILE_BYTES)
-            .map_err(|e| Failure::new(format!("reading standard input failed: {e}"))),
+        None => {
+            say_if_terminal();
+            read_limited(std::io::stdin().lock(), MAX_TEXT_FILE_BYTES)
+                .map_err(|e| Failure::new(format!("reading standard input failed: {e}")))
+        }
     }
 }
 
 /// Reads all of standard input, of any size.
 pub(crate) fn read_stdin() -> Result<Vec<u8>, Failure> {
+    say_if_terminal();
     let mut out = Vec::new();
     std::io::stdin()
         .lock()

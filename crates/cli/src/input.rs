@@ -1,7 +1,7 @@
 //! What is signed or verified: data that is hashed, or a hash that is given.
 
 use crate::failure::{Failure, file_failure};
-use crate::files::MAX_TEXT_FILE_BYTES;
+use crate::files::{MAX_TEXT_FILE_BYTES, say_if_terminal};
 use sigsum_core::Message;
 use sigsum_core::crypto::MessageHasher;
 use std::fs::File;
@@ -54,6 +54,7 @@ pub(crate) fn message_of_file(path: &Path, is_raw_hash: bool) -> Result<Message,
 
 /// The message of standard input.
 pub(crate) fn message_of_stdin(is_raw_hash: bool) -> Result<Message, Failure> {
+    say_if_terminal();
     read_from(io::stdin().lock(), is_raw_hash)
         .map_err(|e| Failure::new(format!("reading standard input failed: {e}")))?
 }

@@ -1,6 +1,6 @@
 //! `sigsum key`: make, convert and use Ed25519 keys (flags and texts of sigsum-key).
 
-use crate::failure::Failure;
+use crate::failure::{Failure, key_failure, public_key_failure};
 use crate::files::{agent_socket, read_stdin, read_text, read_text_file, write_output};
 use clap::{Args, Subcommand, ValueEnum};
 use sigsum_core::bytes::{PublicKey, Signature};
@@ -37,7 +37,8 @@ pub(crate) enum Command {
 /// Options of `key generate`.
 #[derive(Debug, Args)]
 pub(crate) struct Generate {
-    /// File for the private key; the public key goes to the same name with .pub
+    /// File for the private key; the public key goes to the same name with .pub. Both are replaced
+    /// where they exist
     #[arg(short, long, value_name = "KEY-FILE")]
     output: PathBuf,
 }
@@ -150,7 +151,7 @@ fn signed_bytes(namespace: &str, mut message: Vec<u8>) -> Vec<u8> {
 
 fn sign(args: &Sign) -> Result<(), Failure> {
     let loaded = load_signer(&args.signing_key, agent_socket().as_deref())
-        .map_err(|e| Failure::new(e.to_string()))?;
+        .map_err(|e| key_failure("", &e))?;
     let bytes = signed_bytes(&args.namespace, read_stdin()?);
     let signature = crate::runtime()?
         .block_on(loaded.signer.sign(&bytes))
@@ -159,7 +160,7 @@ fn sign(args: &Sign) -> Result<(), Failure> {
 }
 
 fn verify(args: &Verify) -> Result<(), Failure> {
-    let line = read_public_key(&args.key).map_err(|e| Failure::new(e.to_string()))?;
+    let line = read_public_key(&args.key).map_err(|e| key_failure("", &e))?;
     let text = read_text_file(&args.signature)?;
     let signature = std::str::from_utf8(&text)
         .ok()
@@ -177,7 +178,7 @@ fn verify(args: &Verify) -> Result<(), Failure> {
 
 fn read_key(args: &Convert) -> Result<PublicKey, Failure> {
     let text = read_text(args.key.as_deref())?;
-    Ok(parse_public_key(&text).map_err(|e| Failure::new(e.to_string()))?.key)
+    Ok(parse_public_key(&text).map_err(|e| public_key_failure(&e))?.key)
 }
 
 fn convert(

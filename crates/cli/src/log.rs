@@ -1,7 +1,7 @@
 //! `sigsum log`: run a log and prepare its directory (flags of sigsum-log-primary and
 //! sigsum-mktree).
 
-use crate::failure::Failure;
+use crate::failure::{Failure, key_failure};
 use crate::files::{agent_socket, print, read_text_file};
 use crate::log_level::start_logging;
 use clap::{ArgAction, Args, Subcommand};
@@ -175,12 +175,19 @@ fn primary(flags: Primary) -> Result<(), Failure> {
             .remedy("name it with --key-file, or key-file in the configuration file")
     })?;
     let signer = load_service_signer(&key_file, agent_socket().as_deref())
-        .map_err(|e| Failure::new(format!("setup primary: failed reading private key: {e}")))?
+        .map_err(|e| key_failure("setup primary: failed reading private key: ", &e))?
         .signer;
     let policy = read_policy(settings.policy_file.as_deref())?;
     let config = settings.config;
+    let doubt = match config.publish_without_quorum {
+        true => None,
+        false => policy_doubt(&policy, settings.policy_file.is_some()),
+    };
     let program = Program { name: "sigsum log", version: env!("CARGO_PKG_VERSION") };
     runner::run(program, |service| async move {
+        if let Some(doubt) = doubt {
+            tracing::warn!("{doubt}");
+        }
         let context = sigsum_log::Context {
             service,
             signer,
@@ -236,13 +243,28 @@ fn read_policy(path: Option<&Path>) -> Result<Policy, Failure> {
     let Some(path) = path.filter(|p| !p.as_os_str().is_empty()) else {
         return Policy::parse_sigsum(b"quorum none\n").map_err(|e| Failure::new(e.to_string()));
     };
-    let text = read_text_file(path)?;
+    let text = read_text_file(path)
+        .map_err(|e| Failure::new(format!("Failed witness configuration: {e}")))?;
     Policy::parse_sigsum(&text).map_err(|e| {
         let shown = path.display().to_string();
         Failure::new(format!(
             "Failed witness configuration: failed to parse policy file {shown:?}: {e}"
         ))
     })
+}
+
+/// What an operator may not have meant: a log that asks no witness, or too few.
+fn policy_doubt(policy: &Policy, is_named: bool) -> Option<&'static str> {
+    if !is_named {
+        return Some(
+            "no policy file: no witness is asked, heads are published without cosignatures",
+        );
+    }
+    let is_asked = |at: usize| policy.witnesses().get(at).is_some_and(|w| w.url().is_some());
+    let is_reachable = policy.quorum().evaluate(&is_asked).is_satisfied();
+    (!is_reachable).then_some(
+        "the policy's witnesses with a URL do not make its quorum: no new head will be published",
+    )
 }
 
 fn init(options: &Init) -> Result<(), Failure> {
@@ -255,11 +277,21 @@ fn init(options: &Init) -> Result<(), Failure> {
             .map(|signer| sigsum_keys::Signer::public_key(&signer))
     });
     let key = key.map_err(|e| Failure::new(e.to_string()))?;
-    sigsum_log::init(directory, &key).map_err(|e| {
-        Failure::new(e.to_string())
-            .remedy("a log's directory is made once; to start the log use `sigsum log primary`")
+    sigsum_log::init(directory, &key).map_err(|e| match e {
+        StoreError::AlreadyInitialised { .. } => Failure::new(e.to_string())
+            .remedy("a log's directory is made once; to start the log use `sigsum log primary`"),
+        _ => Failure::new(e.to_string()),
     })?;
-    print(format!("made {} for the log {}\n", directory.display(), key.key_hash()))
+    print(format!(
+        "made {dir}\n\n\
+         key hash     {hash}\n\
+         public key   {key}\n\n\
+         Witnesses need the public key: `sigsum witness add-log --sigsum-key {key}`.\n\
+         Clients need a policy with the line `log {key} URL`.\n\
+         Start the log with `sigsum log primary --data-dir {dir} --key-file FILE`.\n",
+        dir = directory.display(),
+        hash = key.key_hash(),
+    ))
 }
 
 fn init_startup_file(options: &Init) -> Result<(), Failure> {
@@ -273,5 +305,14 @@ fn init_startup_file(options: &Init) -> Result<(), Failure> {
             file.primary.sth_file.unwrap_or(default)
         }
     };
-    mktree::run(&configured, mode).map_err(|e| Failure::new(e.to_string()))
+    mktree::run(&configured, mode).map_err(|e| {
+        let failure = Failure::new(e.to_string());
+        match options.sth_file {
+            Some(_) => failure,
+            None => failure.remedy(
+                "with --data-dir and --key-file this makes a data directory; without them it \
+                 prepares log-go's sth file, as sigsum-mktree does",
+            ),
+        }
+    })
 }

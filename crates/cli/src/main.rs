@@ -8,6 +8,8 @@ mod links;
 mod names;
 mod policy;
 mod policy_choice;
+#[cfg(feature = "testnet")]
+mod shell;
 mod submit;
 mod token;
 mod verdict_json;

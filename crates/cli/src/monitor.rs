@@ -1,13 +1,13 @@
 //! `sigsum monitor`: follow logs and print the leaves of given keys (flags and lines of
 //! sigsum-monitor).
 
-use crate::failure::Failure;
+use crate::failure::{Failure, key_failure};
 use crate::log_level::start_logging;
 use crate::policy_choice::PolicyOptions;
 use clap::{ArgAction, Args};
 use sigsum_client::{BaseUrl, GoDuration, HttpClient, HttpLog, HttpSettings};
 use sigsum_core::PublicKey;
-use sigsum_core::policy::Policy;
+use sigsum_core::policy::{Policy, PolicyLog};
 use sigsum_keys::read_public_key;
 use sigsum_monitor::{Config, Context, Event, MonitoredLog, Report, WatchList};
 use sigsum_service::runner::{self, Program};
@@ -69,6 +69,7 @@ pub(crate) fn run(options: Options) -> Result<(), Failure> {
             .remedy("for example -P sigsum-generic-2025-1, or see `sigsum policy list`")
     })?;
     let logs = logs(&policy)?;
+    let beginning = beginning(&options, &policy, keys.len());
     let config = Config {
         policy,
         watch: WatchList::new(&keys),
@@ -78,6 +79,7 @@ pub(crate) fn run(options: Options) -> Result<(), Failure> {
     };
     let program = Program { name: "sigsum monitor", version: env!("CARGO_PKG_VERSION") };
     runner::run(program, |service| async move {
+        tracing::info!("{beginning}");
         let context = Context { service, report: Arc::new(Printer) };
         let handle = sigsum_monitor::start(config, logs, context)
             .map_err(|e| Failure::new(e.to_string()))?;
@@ -90,14 +92,32 @@ pub(crate) fn run(options: Options) -> Result<(), Failure> {
     })
 }
 
+/// What the monitor is about to do, in one line.
+fn beginning(options: &Options, policy: &Policy, keys: usize) -> String {
+    // As a base URL it is shown without credentials.
+    let urls = policy.logs().iter().filter_map(PolicyLog::url);
+    let urls: Vec<String> =
+        urls.filter_map(|url| BaseUrl::parse(url).ok()).map(|url| url.to_string()).collect();
+    let watched = match keys {
+        0 => "every leaf".to_owned(),
+        1 => "the leaves of 1 key".to_owned(),
+        n => format!("the leaves of {n} keys"),
+    };
+    let seconds = options.interval.0.as_secs_f64();
+    let from = match &options.state_directory {
+        Some(path) => format!("from where {} stopped", path.display()),
+        None => "from the first leaf".to_owned(),
+    };
+    format!("reporting {watched} of {}, every {seconds} s, {from}", urls.join(", "))
+}
+
 /// The watched keys, and the policy name that all key files agree on.
 fn read_keys(options: &Options) -> Result<(Vec<PublicKey>, Option<String>), Failure> {
-    let failed =
-        |e: &dyn std::fmt::Display| Failure::new(format!("Failed reading public key files: {e}"));
     let mut keys = Vec::new();
     let mut names = Vec::new();
     for path in &options.keys {
-        let line = read_public_key(path).map_err(|e| failed(&e))?;
+        let line = read_public_key(path)
+            .map_err(|e| key_failure("Failed reading public key files: ", &e))?;
         keys.push(line.key);
         names.push(line.policy_name);
     }
@@ -108,8 +128,10 @@ fn read_keys(options: &Options) -> Result<(Vec<PublicKey>, Option<String>), Fail
     if let Some(other) = names.iter().find(|name| **name != first) {
         let quoted = |n: &Option<String>| format!("{:?}", n.as_deref().unwrap_or_default());
         let (a, b) = (quoted(other), quoted(&first));
-        return Err(failed(&format!("conflicting policy names found in pubkeys: {a} != {b}"))
-            .remedy("choose the policy with -p or -P"));
+        return Err(Failure::new(format!(
+            "Failed reading public key files: conflicting policy names found in pubkeys: {a} != {b}"
+        ))
+        .remedy("choose the policy with -p or -P"));
     }
     Ok((keys, first))
 }

@@ -4,7 +4,7 @@ mod collect;
 mod item;
 mod progress;
 
-use crate::failure::Failure;
+use crate::failure::{Failure, key_failure};
 use crate::files::{agent_socket, write_output};
 use crate::policy_choice::PolicyOptions;
 use clap::builder::{OsStringValueParser, TypedValueParser as _};
@@ -106,7 +106,7 @@ pub(crate) fn run(options: &Options) -> Result<(), Failure> {
     let signer = match &options.signing_key {
         Some(path) => Some(
             load_signer(path, agent_socket().as_deref())
-                .map_err(|e| Failure::new(format!("Reading key file failed: {e}")))?,
+                .map_err(|e| key_failure("Reading key file failed: ", &e))?,
         ),
         None => None,
     };
@@ -180,6 +180,10 @@ async fn write_all(
         };
         let output = item.output(options, product)?;
         write_output(output.as_deref(), &text, OUTPUT_MODE)?;
+        if let (Product::Request, Some(path)) = (product, output) {
+            let text = format!("no policy, nothing is submitted: request in {}", path.display());
+            progress::say_at(options.diagnostics, Level::Info, &text);
+        }
     }
     Ok(())
 }

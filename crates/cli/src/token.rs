@@ -1,6 +1,6 @@
 //! `sigsum token`: submit tokens for logs that limit rates by domain (flags of sigsum-token).
 
-use crate::failure::Failure;
+use crate::failure::{Failure, key_failure};
 use crate::files::{agent_socket, read_text, write_output};
 use clap::{Args, Subcommand};
 use sigsum_client::TokenDns;
@@ -83,12 +83,12 @@ pub(crate) fn run(command: &Command) -> Result<(), Failure> {
 }
 
 fn public_key(path: &Path) -> Result<PublicKey, Failure> {
-    Ok(read_public_key(path).map_err(|e| Failure::new(e.to_string()))?.key)
+    Ok(read_public_key(path).map_err(|e| key_failure("", &e))?.key)
 }
 
 fn create(args: &Create) -> Result<(), Failure> {
     let loaded = load_signer(&args.signing_key, agent_socket().as_deref())
-        .map_err(|e| Failure::new(e.to_string()))?;
+        .map_err(|e| key_failure("", &e))?;
     let log_key = public_key(&args.log_key)?;
     let signature = crate::runtime()?
         .block_on(loaded.signer.sign(&token_signing_bytes(&log_key)))

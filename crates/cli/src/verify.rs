@@ -1,6 +1,6 @@
 //! `sigsum verify`: check a proof offline (flags, order of checks and texts of sigsum-verify).
 
-use crate::failure::Failure;
+use crate::failure::{Failure, key_failure};
 use crate::files::{print, read_text_file};
 use crate::input::message_of_stdin;
 use crate::policy_choice::PolicyOptions;
@@ -43,7 +43,7 @@ pub(crate) fn run(options: &Options) -> Result<(), Failure> {
         return Err(Failure::new("No proof given on command line")
             .remedy("usage: sigsum verify -k KEY-FILE -p POLICY-FILE PROOF-FILE < DATA"));
     };
-    let list = read_key_list(&options.key).map_err(|e| Failure::new(e.to_string()))?;
+    let list = read_key_list(&options.key).map_err(|e| key_failure("", &e))?;
     let name = match options.policy.is_given() {
         true => None,
         false => list.policy_name().map_err(|e| {

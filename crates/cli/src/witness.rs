@@ -1,7 +1,7 @@
 //! `sigsum witness`: run a witness for many logs from a data directory, or for one log with the
 //! flags of sigsum-witness.
 
-use crate::failure::Failure;
+use crate::failure::{Failure, key_failure};
 use crate::files::{agent_socket, print, read_text_file};
 use crate::log_level::start_logging;
 use clap::{Args, Subcommand};
@@ -9,7 +9,10 @@ use sigsum_core::PublicKey;
 use sigsum_keys::{LoadedSigner, load_service_signer, read_public_key};
 use sigsum_service::runner::{self, Program};
 use sigsum_service::shutdown::Shutdown;
-use sigsum_witness::{Config, CosignerKey, LogConfig, admin};
+use sigsum_witness::admin::{self, AdminError};
+use sigsum_witness::store::GuardError;
+use sigsum_witness::store::sqlite::OpenError;
+use sigsum_witness::{Config, CosignerKey, LogConfig};
 use std::path::{Path, PathBuf};
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -86,9 +89,9 @@ pub(crate) struct Run {
     data_dir: Option<PathBuf>,
     #[command(flatten)]
     key: KeyOptions,
-    /// Where logs connect
-    #[arg(long, value_name = "HOST:PORT", default_value = "localhost:7380")]
-    listen: String,
+    /// Where logs connect (default: localhost:7380)
+    #[arg(long, value_name = "HOST:PORT")]
+    listen: Option<String>,
     /// Where metrics and health are served (default: nowhere)
     #[arg(long, value_name = "HOST:PORT")]
     internal_listen: Option<String>,
@@ -126,6 +129,9 @@ pub(crate) struct Single {
     listen: String,
 }
 
+/// Where a witness listens unless it is told otherwise; litewitness's default.
+const DEFAULT_LISTEN: &str = "localhost:7380";
+
 /// Runs the command.
 pub(crate) fn run(command: Command) -> Result<(), Failure> {
     match command {
@@ -143,7 +149,7 @@ fn failed(error: impl std::fmt::Display) -> Failure {
 
 fn cosigner(path: &Path, name: Option<&str>) -> Result<CosignerKey, Failure> {
     let LoadedSigner { signer, .. } =
-        load_service_signer(path, agent_socket().as_deref()).map_err(failed)?;
+        load_service_signer(path, agent_socket().as_deref()).map_err(|e| key_failure("", &e))?;
     CosignerKey::named(name, signer).map_err(|e| {
         Failure::new(format!("invalid witness name {:?}: {e}", name.unwrap_or_default()))
             .remedy("a name is a URL without scheme, such as witness.example.org/w1")
@@ -157,8 +163,10 @@ fn init(options: &Init) -> Result<(), Failure> {
         admin::add_key(&options.data_dir, &public).map_err(failed)?;
         return print(format!("{} knows the key {}\n", options.data_dir.display(), key.vkey()));
     }
-    admin::init(&options.data_dir, &[public]).map_err(|e| {
-        failed(e).remedy("a witness's directory is made once; to start it use `sigsum witness run`")
+    admin::init(&options.data_dir, &[public]).map_err(|e| match e {
+        AdminError::Open(OpenError::Guard(GuardError::Exists { .. })) => failed(e)
+            .remedy("a witness's directory is made once; to start it use `sigsum witness run`"),
+        _ => failed(e),
     })?;
     print(format!(
         "made {dir}\n\n\
@@ -177,7 +185,7 @@ fn init(options: &Init) -> Result<(), Failure> {
 fn public_key(text: &str) -> Result<PublicKey, Failure> {
     match PublicKey::from_hex(text) {
         Ok(key) => Ok(key),
-        Err(_) => Ok(read_public_key(Path::new(text)).map_err(failed)?.key),
+        Err(_) => Ok(read_public_key(Path::new(text)).map_err(|e| key_failure("", &e))?.key),
     }
 }
 
@@ -191,7 +199,16 @@ fn add_log(options: &AddLog) -> Result<(), Failure> {
         },
     };
     let added = admin::add_log(&options.data_dir, &log).map_err(failed)?;
-    print(format!("Added log {:?}.\n", added.origin.as_str()))
+    let origin = added.origin.as_str();
+    let what = match (added.is_new, added.new_keys) {
+        (false, 0) => {
+            return print(format!("Log {origin:?} is there already, nothing has changed.\n"));
+        }
+        (false, 1) => format!("Added a key to log {origin:?}."),
+        (false, n) => format!("Added {n} keys to log {origin:?}."),
+        (true, _) => format!("Added log {origin:?}."),
+    };
+    print(format!("{what}\nA running witness takes it up on SIGHUP, others at their next start.\n"))
 }
 
 fn list_logs(options: &ListLogs) -> Result<(), Failure> {
@@ -211,15 +228,10 @@ fn list_logs(options: &ListLogs) -> Result<(), Failure> {
 fn run_many(options: Run) -> Result<(), Failure> {
     start_logging(options.log_level.as_deref(), None)?;
     let mut config = match &options.config {
-        Some(path) => {
-            let text = String::from_utf8(read_text_file(path)?).map_err(failed)?;
-            toml::from_str(&text).map_err(|e| {
-                Failure::new(format!("failed to parse config file {}: {e}", path.display()))
-            })?
-        }
-        None => Config::default(),
+        Some(path) => read_config(path)?,
+        None => Config { listen: DEFAULT_LISTEN.to_owned(), ..Config::default() },
     };
-    config.listen = options.listen;
+    config.listen = options.listen.unwrap_or(config.listen);
     config.internal_listen = options.internal_listen.or(config.internal_listen);
     config.url_prefix = options.url_prefix.unwrap_or(config.url_prefix);
     config.data_dir = options.data_dir.or(config.data_dir);
@@ -228,9 +240,24 @@ fn run_many(options: Run) -> Result<(), Failure> {
     serve(config, key)
 }
 
+/// Reads a configuration file. Where it names no address, the default is the command's, as with
+/// flags alone.
+fn read_config(path: &Path) -> Result<Config, Failure> {
+    let refuse = |e: toml::de::Error| {
+        Failure::new(format!("failed to parse config file {}: {e}", path.display()))
+    };
+    let text = String::from_utf8(read_text_file(path)?).map_err(failed)?;
+    let mut config: Config = toml::from_str(&text).map_err(refuse)?;
+    let keys: toml::Table = toml::from_str(&text).map_err(refuse)?;
+    if !keys.contains_key("listen") {
+        config.listen = DEFAULT_LISTEN.to_owned();
+    }
+    Ok(config)
+}
+
 fn run_single(options: Single) -> Result<(), Failure> {
     start_logging(None, None)?;
-    let log = read_public_key(&options.log_key).map_err(failed)?.key;
+    let log = read_public_key(&options.log_key).map_err(|e| key_failure("", &e))?.key;
     let config = Config {
         listen: options.listen,
         url_prefix: options.url_prefix,
@@ -249,6 +276,10 @@ fn serve(config: Config, key: CosignerKey) -> Result<(), Failure> {
         let handle = sigsum_witness::start(config, vec![key], service).await.map_err(failed)?;
         let url = handle.url().unwrap_or_else(|| handle.address().to_string());
         crate::say(&format!("listening on {url}"));
+        if let Some(internal) = handle.internal_address() {
+            let scheme = if internal.tcp().is_some() { "http://" } else { "" };
+            crate::say(&format!("internal endpoint on {scheme}{internal}"));
+        }
         reload_until_stopped(&handle, &shutdown).await?;
         handle.stop().await;
         Ok(())

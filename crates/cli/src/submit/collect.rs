@@ -85,13 +85,24 @@ impl Sink {
         if let Event::Done { leaf, result } = event
             && let (Ok(proof), Some(output)) = (result.as_ref(), self.outputs.get(*leaf))
         {
-            let text = proof.to_text();
-            if let Err(failure) = write_output(output.path.as_deref(), text.as_bytes(), OUTPUT_MODE)
-            {
+            self.write(output, proof);
+        }
+        progress::tell(self.level, event);
+    }
+
+    fn write(&self, output: &Output, proof: &SigsumProof) {
+        let text = proof.to_text();
+        match write_output(output.path.as_deref(), text.as_bytes(), OUTPUT_MODE) {
+            Ok(()) => {
+                if let Some(path) = &output.path {
+                    let said = format!("proof in {}", path.display());
+                    progress::say_at(self.level, Level::Info, &said);
+                }
+            }
+            Err(failure) => {
                 self.failures.lock().unwrap_or_else(PoisonError::into_inner).push(failure);
             }
         }
-        progress::tell(self.level, event);
     }
 
     /// Success if every input has its proof; else what happened to the first that has none.
@@ -132,6 +143,8 @@ async fn items_without_proof(
         if let (Some(_), Some(path)) = (&input, output)
             && has_valid_proof(&path, &content, signer, policy)?
         {
+            let said = format!("valid proof already in {}", path.display());
+            progress::say_at(options.diagnostics, Level::Info, &said);
             continue;
         }
         let request = content.into_request(signer).await?;

@@ -29,3 +29,13 @@ fn a_missing_file_ends_the_demo_with_its_name() {
     let sandbox = Sandbox::new();
     sandbox.run(&["demo", "none.bin"]).fails_with("open none.bin: no such file or directory");
 }
+
+#[test]
+fn a_directory_that_held_a_demo_is_not_used_again() {
+    let sandbox = Sandbox::new();
+    sandbox.write("f", b"data");
+    sandbox.run(&["demo", "--keep", "kept", "f"]).ok();
+    let proof = sandbox.read("f.proof");
+    sandbox.run(&["demo", "--keep", "kept", "f"]).fails_with("name one that is new or empty");
+    assert_eq!(sandbox.read("f.proof"), proof);
+}

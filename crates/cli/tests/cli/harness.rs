@@ -135,6 +135,8 @@ pub(crate) struct Daemon {
     child: Child,
     /// Where it listens.
     pub(crate) url: String,
+    /// What it said before it listened.
+    pub(crate) said: String,
     lines: mpsc::Receiver<String>,
 }
 
@@ -148,24 +150,33 @@ impl Daemon {
             .spawn()
             .unwrap();
         let (sender, lines) = mpsc::channel();
-        let mut daemon = Self { child, url: String::new(), lines };
+        let mut daemon = Self { child, url: String::new(), said: String::new(), lines };
         let stderr = BufReader::new(daemon.child.stderr.take().unwrap());
         std::thread::spawn(move || {
             for line in stderr.lines().map_while(Result::ok) {
                 let _ = sender.send(line); // the test may have ended
             }
         });
-        let mut said = String::new();
+        daemon.url = daemon.wait_for("listening on ");
+        daemon
+    }
+
+    /// Where metrics and health are served; asked for once.
+    #[track_caller]
+    pub(crate) fn internal_url(&mut self) -> String {
+        self.wait_for("internal endpoint on ")
+    }
+
+    /// Waits for a line that begins so, and gives the rest of it.
+    #[track_caller]
+    fn wait_for(&mut self, beginning: &str) -> String {
         loop {
-            match daemon.lines.recv_timeout(START_LIMIT) {
-                Ok(line) => {
-                    if let Some(url) = line.strip_prefix("listening on ") {
-                        daemon.url = url.to_owned();
-                        return daemon;
-                    }
-                    said += &format!("{line}\n");
-                }
-                Err(_) => panic!("the daemon did not start:\n{said}"),
+            match self.lines.recv_timeout(START_LIMIT) {
+                Ok(line) => match line.strip_prefix(beginning) {
+                    Some(rest) => return rest.to_owned(),
+                    None => self.said += &format!("{line}\n"),
+                },
+                Err(_) => panic!("no line {beginning:?} in:\n{}", self.said),
             }
         }
     }

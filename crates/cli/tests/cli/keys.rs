@@ -90,3 +90,20 @@ fn a_link_named_sigsum_key_is_sigsum_key() {
     sandbox.run(&["links", "bin"]).fails_with("file exists");
     sandbox.run(&["links", "--force", "bin"]).ok();
 }
+
+#[test]
+fn a_private_key_in_place_of_a_public_one_is_refused_with_a_remedy() {
+    let sandbox = Sandbox::new();
+    sandbox.key("k");
+    sandbox.write("p", "");
+    for args in [
+        &["key", "to-hex", "-k", "k"][..],
+        &["key", "verify", "-k", "k", "-s", "s"],
+        &["token", "record", "-k", "k"],
+        &["verify", "-k", "k", "-P", "sigsum-test1-2025", "p"],
+        &["monitor", "-P", "sigsum-test1-2025", "k"],
+        &["witness", "add-log", "--data-dir", "w", "--sigsum-key", "k"],
+    ] {
+        sandbox.run(args).fails_with("hint: this is a private key");
+    }
+}

@@ -11,3 +11,4 @@ mod snapshots;
 mod start;
 mod submit;
 mod tokens;
+mod witness;

@@ -34,10 +34,12 @@ fn a_proof_that_exists_is_checked_and_not_submitted_again() {
     sandbox.key("k");
     sandbox.write("f", b"data");
     let submit = ["submit", "-p", "policy", "-k", "k", "f"];
-    sandbox.run(&submit).ok();
+    let said = sandbox.run(&submit).ok().stderr;
+    assert!(said.ends_with("[INFO] proof in f.proof\n"), "{said}");
     let proof = sandbox.read("f.proof");
     drop(network.log);
-    sandbox.run(&submit).ok();
+    let said = sandbox.run(&submit).ok().stderr;
+    assert_eq!(said, "[INFO] valid proof already in f.proof\n");
     sandbox.write("f", b"altered");
     sandbox.run(&submit).fails_with("Existing proof file \"f.proof\" is not valid: leaf signature");
     assert_eq!(sandbox.read("f.proof"), proof);

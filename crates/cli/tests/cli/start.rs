@@ -109,3 +109,29 @@ fn a_witness_without_its_state_is_refused() {
     assert_eq!(outcome.code, Some(1), "{outcome:?}");
     assert!(outcome.stderr.contains("witness init"), "{outcome:?}");
 }
+
+#[test]
+fn a_log_whose_witnesses_cannot_make_a_quorum_says_so() {
+    let sandbox = Sandbox::new();
+    sandbox.key("log-key");
+    sandbox.key("w");
+    sandbox.run(&["log", "init", "--data-dir", "log", "--key-file", "log-key"]).ok();
+    let witness = format!("witness w {}\nquorum w\n", sandbox.key_hex("w"));
+    sandbox.write("log-policy", witness);
+    let log = sandbox.daemon(&LOG_ARGS);
+    let said = &log.said;
+    assert!(
+        said.contains("[WARN] the policy's witnesses with a URL do not make its quorum"),
+        "{said}"
+    );
+}
+
+#[test]
+fn a_log_without_a_policy_says_that_it_has_no_witnesses() {
+    let sandbox = Sandbox::new();
+    sandbox.key("log-key");
+    sandbox.run(&["log", "init", "--data-dir", "log", "--key-file", "log-key"]).ok();
+    let args = LOG_ARGS.iter().filter(|arg| !arg.contains("policy")).copied();
+    let log = sandbox.daemon(&args.collect::<Vec<_>>());
+    assert!(log.said.contains("[WARN] no policy file"), "{}", log.said);
+}

@@ -7,7 +7,8 @@ fn a_request_is_written_beside_its_input_and_accepted_as_input() {
     let sandbox = Sandbox::new();
     sandbox.key("k");
     sandbox.write("f", b"data");
-    sandbox.run(&["submit", "-k", "k", "f"]).ok();
+    let said = sandbox.run(&["submit", "-k", "k", "f"]).ok().stderr;
+    assert_eq!(said, "[INFO] no policy, nothing is submitted: request in f.req\n");
     let request = sandbox.read("f.req");
     assert!(request.starts_with("message="), "{request}");
     sandbox.run(&["submit", "f.req"]).ok();
