@@ -106,8 +106,8 @@ impl AgentClient {
     /// # Errors
     /// [`AgentError`].
     pub async fn identities(&self) -> Result<Vec<Identity>, AgentError> {
-        let answer = self.request(&message::list_request(), MAX_AGENT_RESPONSE_BYTES).await?;
-        parse_identities(&answer)
+        let request = message::list_request();
+        self.request(&request, MAX_AGENT_RESPONSE_BYTES, parse_identities).await
     }
 
     /// Asks for a signature by this key; the signature is not verified.
@@ -119,8 +119,7 @@ impl AgentClient {
             return Err(AgentError::MessageTooLong(message.len()));
         }
         let request = message::sign_request(key, message);
-        let answer = self.request(&request, MAX_SIGN_RESPONSE_BYTES).await?;
-        match parse_signature(&answer) {
+        match self.request(&request, MAX_SIGN_RESPONSE_BYTES, parse_signature).await {
             Err(AgentError::SignRefused { .. }) => {
                 let holds = |list: Vec<Identity>| list.iter().any(|i| i.key == Some(*key));
                 let key_is_missing = self.identities().await.is_ok_and(|list| !holds(list));
@@ -132,22 +131,27 @@ impl AgentClient {
 
     /// Sends a message and reads the answer. A connection that was idle may be dead by now; then
     /// the request goes out once more on a new one, which is harmless, as no request has an effect.
-    async fn request(&self, message: &[u8], limit: u32) -> Result<Vec<u8>, AgentError> {
+    async fn request<T>(
+        &self,
+        message: &[u8],
+        limit: u32,
+        parse: fn(&[u8]) -> Result<T, AgentError>,
+    ) -> Result<T, AgentError> {
         let shared = &*self.shared;
-        // The semaphore is never closed, so there is nothing to handle if this fails.
-        let _permit = shared.permits.acquire().await.ok();
         let attempt = async {
+            // The semaphore is never closed, so there is nothing to handle if this fails.
+            let _permit = shared.permits.acquire().await.ok();
             if let Some(mut stream) = shared.take_idle() {
                 match exchange(&mut stream, message, limit).await {
                     Err(AgentError::Io(_)) => shared.forget_idle(),
-                    other => return shared.keep(stream, other),
+                    other => return shared.keep(stream, other.and_then(|answer| parse(&answer))),
                 }
             }
             let mut stream = UnixStream::connect(&shared.socket).await.map_err(|error| {
                 AgentError::Connect { socket: shared.socket.clone(), error: Arc::new(error) }
             })?;
-            let result = exchange(&mut stream, message, limit).await;
-            shared.keep(stream, result)
+            let answer = exchange(&mut stream, message, limit).await;
+            shared.keep(stream, answer.and_then(|answer| parse(&answer)))
         };
         tokio::time::timeout(REQUEST_TIMEOUT, attempt)
             .await
@@ -161,22 +165,29 @@ impl Shared {
         self.idle.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// A connection that is silent, as it has to be between requests. One that has ended is of no
+    /// use, and on one with bytes to read every answer would be taken for that of a later request.
     fn take_idle(&self) -> Option<UnixStream> {
-        self.idle().pop()
+        loop {
+            let stream = self.idle().pop()?;
+            match stream.try_read(&mut [0]) {
+                Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => {
+                    return Some(stream);
+                }
+                _ => {}
+            }
+        }
     }
 
-    /// The agent restarted: its other connections are dead too.
+    /// Drops all connections: the agent restarted, or is out of step with its requests.
     fn forget_idle(&self) {
         self.idle().clear();
     }
 
-    /// Keeps the stream for the next request only after a whole answer.
-    fn keep(
-        &self,
-        stream: UnixStream,
-        result: Result<Vec<u8>, AgentError>,
-    ) -> Result<Vec<u8>, AgentError> {
-        if result.is_ok() {
+    /// Keeps the stream for the next request only after a whole answer that fits the request.
+    fn keep<T>(&self, stream: UnixStream, result: Result<T, AgentError>) -> Result<T, AgentError> {
+        use AgentError::{ListRefused, SignRefused};
+        if matches!(result, Ok(_) | Err(SignRefused { .. } | ListRefused)) {
             self.idle().push(stream);
         }
         result
@@ -233,7 +244,10 @@ impl Signer for AgentSigner {
         let signature = self.client.sign(&self.key, message).await?;
         match &self.verifying {
             Some(key) if key.verify(message, &signature) => Ok(signature),
-            _ => Err(SignError::Invalid(self.key)),
+            _ => {
+                self.client.shared.forget_idle(); // it may be the answer to another request
+                Err(SignError::Invalid(self.key))
+            }
         }
     }
 }

@@ -121,6 +121,29 @@ async fn a_signature_that_does_not_verify_is_thrown_away() {
 }
 
 #[tokio::test]
+async fn an_answer_too_many_is_not_taken_for_that_of_the_next_request() {
+    let fake = fake(|request| [work(request), work(request)].concat());
+    let agent_signer = AgentSigner::new(fake.client.clone(), signer().public_key());
+    for message in [b"a", b"b", b"c"] {
+        assert_eq!(agent_signer.sign(message).await.unwrap(), signer().sign_now(message));
+        assert_eq!(fake.client.identities().await.unwrap().len(), 1);
+    }
+}
+
+#[tokio::test]
+async fn a_connection_with_an_answer_that_does_not_fit_is_not_used_again() {
+    let of_another_message =
+        signature_answer(b"ssh-ed25519", signer().sign_now(b"another").as_bytes());
+    for answer in [vec![14], vec![99], identities_answer(&[]), of_another_message] {
+        let fake = fake(move |_| message(&answer));
+        let agent_signer = AgentSigner::new(fake.client.clone(), signer().public_key());
+        let refused = agent_signer.sign(b"m").await;
+        assert!(refused.is_err(), "{refused:?}");
+        assert!(fake.client.shared.idle().is_empty(), "{refused:?}");
+    }
+}
+
+#[tokio::test]
 async fn answers_of_a_wrong_length_are_not_read() {
     for length in [0, MAX_SIGN_RESPONSE_BYTES + 1, u32::MAX] {
         let fake = fake(move |_| length.to_be_bytes().to_vec());
@@ -252,6 +275,24 @@ async fn an_agent_that_never_answers_is_given_up() {
     let _listener = UnixListener::bind(&socket).unwrap();
     let error = AgentClient::new(&socket).identities().await.unwrap_err();
     assert!(matches!(error, AgentError::Timeout(_)), "{error}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn waiting_for_a_free_connection_counts_as_waiting_for_the_agent() {
+    let dir = tempfile::tempdir().unwrap();
+    let socket = dir.path().join("s");
+    let _listener = UnixListener::bind(&socket).unwrap();
+    let client = AgentClient::new(&socket);
+    let start = tokio::time::Instant::now();
+    let mut requests = tokio::task::JoinSet::new();
+    for _ in 0..3 * MAX_CONNECTIONS {
+        let client = client.clone();
+        requests.spawn(async move { client.identities().await });
+    }
+    for result in requests.join_all().await {
+        assert!(matches!(result, Err(AgentError::Timeout(_))), "{result:?}");
+    }
+    assert!(start.elapsed() < REQUEST_TIMEOUT * 2, "{:?}", start.elapsed());
 }
 
 proptest::proptest! {
