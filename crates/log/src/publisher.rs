@@ -123,6 +123,7 @@ impl Publisher {
     async fn act(&mut self, now: Duration, running: &mut Running) {
         let size = *self.grown.borrow_and_update();
         self.engine.tick(now);
+        self.engine.committed(now, size);
         match self.engine.due(now, size) {
             Due::Sign => {
                 self.engine.signing();

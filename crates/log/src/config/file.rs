@@ -29,8 +29,14 @@ pub enum FileConfigError {
     /// Keys that neither log-go nor this program has.
     #[error("unknown keywords: [{}]", .0.join(" "))]
     UnknownKeywords(Vec<String>),
+    /// log-go's database server.
+    #[error(
+        "backend = \"trillian\": this log keeps its tree in data-dir and does not read Trillian's; \
+         remove the line to run from the data directory"
+    )]
+    Trillian,
     /// No storage of that name.
-    #[error("unknown backend {0:?}, must be \"trillian\" (default) or \"ephemeral\"")]
+    #[error("unknown backend {0:?}, must be empty (the data directory) or \"ephemeral\"")]
     UnknownBackend(String),
     /// A feature of log-go that this version does not have.
     #[error("{key} is set, but this version does not support it; remove it to run without")]
@@ -110,7 +116,7 @@ pub struct FileConfig {
     pub internal_endpoint: Option<String>,
     /// Ignored: there is no Trillian.
     pub trillian_rpc_server: Option<String>,
-    /// `trillian` stands for the data directory, `ephemeral` for memory.
+    /// `ephemeral` for memory; empty or absent for the data directory.
     pub backend: Option<String>,
     /// Ignored, as above.
     pub trillian_tree_id_file: Option<PathBuf>,
@@ -167,7 +173,8 @@ impl FileConfig {
         let is_default_dir = self.data_dir.is_none();
         let data_dir = self.data_dir.unwrap_or_else(|| DEFAULT_DATA_DIR.into());
         let storage = match self.backend.as_deref() {
-            None | Some("" | "trillian") => Storage::DataDir(data_dir),
+            None | Some("") => Storage::DataDir(data_dir),
+            Some("trillian") => return Err(FileConfigError::Trillian),
             Some("ephemeral") => Storage::Ephemeral,
             Some(other) => return Err(FileConfigError::UnknownBackend(other.to_owned())),
         };

@@ -14,7 +14,6 @@ external-endpoint = "localhost:4711"
 internal-endpoint = "localhost:4712"
 trillian-rpc-server = "localhost:6962"
 trillian-tree-id-file = "/var/lib/sigsum-log/tree-id"
-backend = "trillian"
 key-file = "/etc/sigsum/key"
 
 [primary]
@@ -96,7 +95,14 @@ fn unknown_keys_are_named_with_their_table() {
 fn an_unknown_backend_is_refused() {
     assert_eq!(
         error("backend = 'mysql'"),
-        "unknown backend \"mysql\", must be \"trillian\" (default) or \"ephemeral\""
+        "unknown backend \"mysql\", must be empty (the data directory) or \"ephemeral\""
+    );
+}
+
+#[test]
+fn a_trillian_backend_is_refused_with_the_way_out() {
+    assert!(
+        error("backend = 'trillian'").contains("remove the line to run from the data directory")
     );
 }
 

@@ -18,6 +18,20 @@ use std::time::Duration;
 /// need longer than a round still publishes; four rounds bound what is kept.
 const MAX_CANDIDATES: usize = 4;
 
+/// Leaves that come in a burst are signed together: the head waits until none has come for so long.
+/// A lone leaf pays it once; a batch of hundreds gets one head instead of two.
+pub const BURST_PAUSE: Duration = Duration::from_millis(5);
+/// A burst that does not end is signed after so long.
+pub const LONGEST_BURST: Duration = Duration::from_millis(50);
+
+/// Leaves that are committed and not signed yet.
+#[derive(Debug, Clone, Copy)]
+struct Burst {
+    first: Duration,
+    last: Duration,
+    size: TreeSize,
+}
+
 #[derive(Debug)]
 struct Round {
     id: u64,
@@ -35,6 +49,7 @@ pub struct HeadEngine {
     published: Option<CosignedHead>,
     candidates: Vec<CosignedHead>,
     round: Round,
+    burst: Option<Burst>,
     /// A head is being made.
     signing: bool,
     /// After a failed signature: not before this time.
@@ -61,6 +76,7 @@ impl HeadEngine {
             published: restored.published,
             candidates: Vec::new(),
             round: Round { id: 0, started: Duration::ZERO, open: false },
+            burst: None,
             signing: false,
             sign_again: Duration::ZERO,
             sign_failures: 0,
@@ -94,6 +110,25 @@ impl HeadEngine {
         std::mem::take(&mut self.events)
     }
 
+    /// So many leaves are committed now; tells bursts from single leaves.
+    pub fn committed(&mut self, now: Duration, size: TreeSize) {
+        let signed = self.signed.map(|s| s.tree_head.size).unwrap_or_default();
+        self.burst = match self.burst {
+            _ if size <= signed => None,
+            Some(burst) if burst.size == size => Some(burst),
+            Some(burst) => Some(Burst { last: now, size, ..burst }),
+            None => Some(Burst { first: now, last: now, size }),
+        };
+    }
+
+    /// When the burst that is under way has ended, or has lasted long enough.
+    fn burst_end(&self) -> Duration {
+        self.burst.map_or(Duration::ZERO, |burst| {
+            let pause = burst.last.saturating_add(BURST_PAUSE);
+            pause.min(burst.first.saturating_add(LONGEST_BURST))
+        })
+    }
+
     /// What to do, with this many leaves committed. Call [`Self::tick`] before.
     pub fn due(&self, now: Duration, committed: TreeSize) -> Due {
         if self.signing {
@@ -110,7 +145,7 @@ impl HeadEngine {
         let refresh_at = round_end.max(affordable);
         let earliest = self.round.started.saturating_add(self.rules.min_interval).max(affordable);
         let grown = committed > signed.tree_head.size;
-        let sign_at = grown.then_some(earliest.max(self.sign_again));
+        let sign_at = grown.then_some(earliest.max(self.sign_again).max(self.burst_end()));
         match sign_at {
             Some(at) if at <= now => Due::Sign,
             _ if refresh_at <= now => Due::Refresh,
@@ -147,6 +182,7 @@ impl HeadEngine {
         self.sign_failures = 0;
         self.sign_again = Duration::ZERO;
         self.signed = Some(head);
+        self.burst = None;
         if self.find_mut(&head.tree_head).is_none() {
             if self.candidates.len() >= MAX_CANDIDATES {
                 self.candidates.remove(0);

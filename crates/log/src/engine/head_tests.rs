@@ -449,3 +449,36 @@ fn an_older_cosignature_does_not_replace_a_newer_one() {
 
 #[path = "head_random_tests.rs"]
 mod random;
+
+/// An engine whose first head all witnesses cosigned.
+fn idle() -> HeadEngine {
+    let mut engine = two_of_three();
+    for request in sign(&mut engine, ms(0), 5) {
+        engine.answered(ms(10), &request, cosigned(request.witness));
+    }
+    engine
+}
+
+#[test]
+fn leaves_of_a_burst_are_signed_together_when_it_pauses() {
+    let mut engine = idle();
+    let now = ms(500);
+    engine.committed(now, TreeSize(6));
+    assert_eq!(engine.due(now, TreeSize(6)), Due::At(now + BURST_PAUSE));
+    engine.committed(now + ms(4), TreeSize(9));
+    assert_eq!(engine.due(now + ms(5), TreeSize(9)), Due::At(now + ms(4) + BURST_PAUSE));
+    engine.committed(now + ms(9), TreeSize(9));
+    assert_eq!(engine.due(now + ms(9), TreeSize(9)), Due::Sign);
+}
+
+#[test]
+fn a_burst_that_does_not_end_is_signed_all_the_same() {
+    let mut engine = idle();
+    let start = ms(500);
+    for n in 0..25 {
+        let (now, size) = (start + ms(2 * n), TreeSize(6 + n));
+        engine.committed(now, size);
+        assert_ne!(engine.due(now, size), Due::Sign, "{n}");
+    }
+    assert_eq!(engine.due(start + LONGEST_BURST, TreeSize(30)), Due::Sign);
+}

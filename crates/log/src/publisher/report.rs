@@ -103,6 +103,7 @@ impl Publisher {
         running: &mut Running,
     ) {
         self.metrics.head_failures.with(&[step]).inc();
+        self.health.waiting("new tree heads cannot be made");
         if running.failing != Some(step) {
             running.failing = Some(step);
             tracing::error!(step, "cannot make a new tree head, the last one stays: {error}");
@@ -112,6 +113,9 @@ impl Publisher {
     pub(super) fn works(&self, steps: &[&str], running: &mut Running) {
         if running.failing.is_some_and(|step| steps.contains(&step)) {
             running.failing = None;
+            if !self.engine.is_quorum_missing() {
+                self.health.ready();
+            }
             tracing::info!("new tree heads are made again");
         }
     }

@@ -4,6 +4,7 @@ use super::{bad_request, failure, page, tiles};
 use crate::api::{LogService, no_head};
 use crate::engine::admission::{self, Refusal};
 use axum::Router;
+use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, Request, State};
 use axum::response::Response;
 use http::StatusCode;
@@ -136,28 +137,35 @@ async fn get_checkpoint(State(external): State<Shared>) -> Response {
     external.metrics.checkpoint.measure(answer()).await
 }
 
-async fn get_inclusion_proof(State(external): State<Shared>, Path(rest): Path<String>) -> Response {
-    let answer = with(GetInclusionProof::parse(&rest), async |request| {
-        Ok(external.log.get_inclusion_proof(request).await?.to_body().into())
-    });
+async fn get_inclusion_proof(State(external): State<Shared>, path: RestOfPath) -> Response {
+    let answer =
+        with(rest(path).and_then(|rest| GetInclusionProof::parse(&rest)), async |request| {
+            Ok(external.log.get_inclusion_proof(request).await?.to_body().into())
+        });
     external.metrics.inclusion.measure(answer).await
 }
 
-async fn get_consistency_proof(
-    State(external): State<Shared>,
-    Path(rest): Path<String>,
-) -> Response {
-    let answer = with(GetConsistencyProof::parse(&rest), async |request| {
-        Ok(external.log.get_consistency_proof(request).await?.to_body().into())
-    });
+async fn get_consistency_proof(State(external): State<Shared>, path: RestOfPath) -> Response {
+    let answer =
+        with(rest(path).and_then(|rest| GetConsistencyProof::parse(&rest)), async |request| {
+            Ok(external.log.get_consistency_proof(request).await?.to_body().into())
+        });
     external.metrics.consistency.measure(answer).await
 }
 
-async fn get_leaves(State(external): State<Shared>, Path(rest): Path<String>) -> Response {
-    let answer = with(GetLeaves::parse(&rest), async |request| {
+async fn get_leaves(State(external): State<Shared>, path: RestOfPath) -> Response {
+    let answer = with(rest(path).and_then(|rest| GetLeaves::parse(&rest)), async |request| {
         Ok(leaves_body(&external.log.get_leaves(request).await?))
     });
     external.metrics.leaves.measure(answer).await
+}
+
+/// What follows an endpoint's slash, percent-decoded; an error where that is no UTF-8.
+type RestOfPath = Result<Path<String>, PathRejection>;
+
+/// A path that cannot be decoded has wrong parameters like any other.
+fn rest(path: RestOfPath) -> Result<String, PathError> {
+    path.map(|Path(rest)| rest).map_err(|_| PathError::Parameters)
 }
 
 /// Answers a request whose parameters were read.
