@@ -41,6 +41,14 @@ fn check_line(line: &str) -> Result<(), LineError> {
     }
 }
 
+/// Refuses what cannot be extension lines.
+fn check_extensions<'a>(lines: impl Iterator<Item = &'a str>) -> Result<(), CheckpointError> {
+    for (line, index) in lines.zip(1_usize..) {
+        check_line(line).map_err(|error| CheckpointError::Extension { index, error })?;
+    }
+    Ok(())
+}
+
 /// The identity of a log: the first line of its checkpoints, without the newline. Unlike a key name
 /// it may have spaces and plus signs.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -134,13 +142,14 @@ pub struct Checkpoint {
     pub origin: Origin,
     /// Size and root hash.
     pub tree_head: TreeHead,
-    extensions: Vec<String>,
+    /// Each line with its newline. One text, because a peer may send a hundred thousand short ones.
+    extensions: String,
 }
 
 impl Checkpoint {
     /// A checkpoint without extension lines.
     pub fn new(origin: Origin, tree_head: TreeHead) -> Self {
-        Self { origin, tree_head, extensions: Vec::new() }
+        Self { origin, tree_head, extensions: String::new() }
     }
 
     /// Adds extension lines in place of those there were.
@@ -148,15 +157,13 @@ impl Checkpoint {
     /// # Errors
     /// [`CheckpointError::Extension`] for lines that are empty or have control characters.
     pub fn with_extensions(mut self, extensions: Vec<String>) -> Result<Self, CheckpointError> {
-        for (line, index) in extensions.iter().zip(1_usize..) {
-            check_line(line).map_err(|error| CheckpointError::Extension { index, error })?;
-        }
-        self.extensions = extensions;
+        check_extensions(extensions.iter().map(String::as_str))?;
+        self.extensions = extensions.iter().flat_map(|line| [line, "\n"]).collect();
         Ok(self)
     }
 
-    /// The lines behind the root hash; no log should have any.
-    pub fn extensions(&self) -> &[String] {
+    /// The lines behind the root hash, each with its newline; no log should have any.
+    pub fn extensions(&self) -> &str {
         &self.extensions
     }
 
@@ -166,23 +173,24 @@ impl Checkpoint {
     /// [`CheckpointError`].
     pub fn parse(text: &str) -> Result<Self, CheckpointError> {
         let lines = text.strip_suffix('\n').ok_or(CheckpointError::NoFinalNewline)?;
-        let mut lines = lines.split('\n');
+        let mut lines = lines.splitn(4, '\n');
         let mut next = |got| lines.next().ok_or(CheckpointError::TooFewLines { got });
         let (origin, size, root_hash) = (next(0)?, next(1)?, next(2)?);
         let origin = Origin::new(origin).map_err(CheckpointError::Origin)?;
         let size = TreeSize(parse_integer(size).ok_or(CheckpointError::Size)?);
         let root_hash = Hash::from_base64(root_hash).map_err(CheckpointError::RootHash)?;
-        let extensions = lines.map(ToOwned::to_owned).collect();
-        Self::new(origin, TreeHead { size, root_hash }).with_extensions(extensions)
+        let mut checkpoint = Self::new(origin, TreeHead { size, root_hash });
+        if let Some(extensions) = lines.next() {
+            check_extensions(extensions.split('\n'))?;
+            checkpoint.extensions = [extensions, "\n"].concat();
+        }
+        Ok(checkpoint)
     }
 
     /// The note text, with its final newline: what a log of signature type 1 signs.
     pub fn to_text(&self) -> String {
         let mut text = self.tree_head.checkpoint_text(self.origin.as_str());
-        for line in &self.extensions {
-            text.push_str(line);
-            text.push('\n');
-        }
+        text.push_str(&self.extensions);
         text
     }
 }

@@ -113,13 +113,22 @@ fn root_hash_that_is_not_base64_is_refused() {
 fn extension_lines_are_kept_and_signed() {
     let text = format!("{TEXT}first\n second +\n");
     let checkpoint = Checkpoint::parse(&text).unwrap();
-    assert_eq!(checkpoint.extensions(), ["first", " second +"]);
+    assert_eq!(checkpoint.extensions(), "first\n second +\n");
     assert_eq!(checkpoint.to_text(), text);
     let signed = signed_by(checkpoint.clone(), &[1]);
     assert_eq!(signed.verify_log(&vkey("key", 1)), LogSignature::Valid);
     let without = Checkpoint::new(checkpoint.origin, checkpoint.tree_head);
     let stripped = SignedCheckpoint { checkpoint: without, ..signed };
     assert_eq!(stripped.verify_log(&vkey("key", 1)), LogSignature::Invalid);
+}
+
+#[test]
+fn a_hundred_thousand_extension_lines_are_kept_as_one_text() {
+    let lines = "a\n".repeat(100_000);
+    let checkpoint = Checkpoint::parse(&format!("{TEXT}{lines}")).unwrap();
+    assert_eq!(checkpoint.extensions(), lines);
+    let error = CheckpointError::Extension { index: 100_001, error: LineError::Empty };
+    assert_eq!(refused(&format!("{TEXT}{lines}\n")), error);
 }
 
 #[test]
