@@ -3,8 +3,9 @@
 //!
 //! # In scope
 //! Everything that can be decided from bytes alone: parsing and writing, hashing, signature
-//! checks, quorum evaluation, proof verification. Parsers are strict: what they accept, they
-//! write back byte for byte (hex is lowercased).
+//! checks, quorum evaluation, proof verification. Parsers of proofs, notes and bodies are strict:
+//! what they accept, they write back byte for byte (hex is lowercased, version 1 proofs become
+//! version 2). Policies, which people write, are read as leniently as other tools read them.
 //!
 //! # Out of scope
 //! Files, sockets, clocks, randomness and private keys. `no_std` with `alloc`.

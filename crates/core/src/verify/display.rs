@@ -1,6 +1,7 @@
 //! A verdict in words.
 
 use super::verdict::{SignerState, Verdict, WitnessState};
+use crate::policy::QuorumOutcome;
 use alloc::{format, string::String, string::ToString as _};
 use core::fmt;
 
@@ -30,6 +31,11 @@ impl fmt::Display for Verdict {
     /// Several lines, each with its newline.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.first_failure() {
+            None if self.quorum.outcome == QuorumOutcome::NothingAsked => writeln!(
+                f,
+                "Accepted: the leaf is in a tree that the log signed. No witness vouches for it, \
+                 since the policy asks for none."
+            )?,
             None => writeln!(f, "Accepted: the leaf is logged, and the policy's quorum vouches.")?,
             Some(failure) => {
                 writeln!(f, "Refused: {failure}.")?;
@@ -43,7 +49,13 @@ impl fmt::Display for Verdict {
         writeln!(f, "Log: key hash {}{url}: {}", self.log.key_hash, self.log.state)?;
         let (index, size) = (self.tree.leaf_index, self.tree.tree_head.size);
         match &self.tree.inclusion {
-            Ok(()) => writeln!(f, "Inclusion: leaf {index} of {size}: proven")?,
+            Ok(()) if self.log.state == SignerState::Valid => {
+                writeln!(f, "Inclusion: leaf {index} of {size}: proven")?;
+            }
+            Ok(()) => writeln!(
+                f,
+                "Inclusion: leaf {index} of {size}: proven, but no known log signed that tree"
+            )?,
             Err(error) => writeln!(f, "Inclusion: leaf {index} of {size}: not proven: {error}")?,
         }
         writeln!(f, "Witnesses:")?;

@@ -334,6 +334,26 @@ Quorum: not met
 }
 
 #[test]
+fn accepted_verdict_without_witnesses_does_not_say_that_any_vouches() {
+    let policy = Policy::k_of_n(&[public_key(LOG)], &WITNESSES.map(public_key), 2).unwrap();
+    let none = Policy::k_of_n(&[public_key(LOG)], &[], 0).unwrap();
+    let text = |policy| {
+        verify_sigsum(&Input::Message(MESSAGE), &[public_key(SUBMITTER)], policy, &proof())
+            .to_string()
+    };
+    assert!(text(&policy).starts_with("Accepted: the leaf is logged, and the policy's quorum"));
+    assert!(text(&none).starts_with("Accepted: the leaf is in a tree that the log signed. No"));
+}
+
+#[test]
+fn inclusion_in_a_tree_that_no_known_log_signed_is_called_that() {
+    let mut proof = proof();
+    proof.tree_head.signed.signature = sign(LOG, b"something else");
+    let text = verdict(&proof).to_string();
+    assert!(text.contains("leaf 1 of 2: proven, but no known log signed that tree\n"), "{text}");
+}
+
+#[test]
 fn accepted_verdict_says_when_the_quorum_was_met() {
     let text = verdict(&proof()).to_string();
     assert!(text.starts_with("Accepted: "), "{text}");
