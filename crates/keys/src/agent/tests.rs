@@ -156,6 +156,24 @@ async fn answers_of_a_wrong_length_are_not_read() {
 }
 
 #[tokio::test]
+async fn an_answer_that_is_cut_short_is_an_error() {
+    let whole = work(&message::list_request()[4..]);
+    for bytes_kept in 0..whole.len() {
+        let dir = tempfile::tempdir().unwrap();
+        let listener = UnixListener::bind(dir.path().join("s")).unwrap();
+        let client = AgentClient::new(dir.path().join("s"));
+        let cut = whole[..bytes_kept].to_vec();
+        let agent = async {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            serve_one(&mut stream, |_| cut.clone()).await;
+        };
+        let (listed, ()) = tokio::join!(client.identities(), agent);
+        assert!(matches!(listed, Err(AgentError::Io(_))), "{bytes_kept} bytes: {listed:?}");
+        assert!(client.shared.idle().is_empty());
+    }
+}
+
+#[tokio::test]
 async fn a_message_above_the_limit_is_not_sent() {
     let client = AgentClient::new("/nonexistent");
     let long = vec![0; MAX_SIGNED_MESSAGE_BYTES + 1];
