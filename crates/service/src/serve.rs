@@ -2,11 +2,13 @@
 //! to stop.
 //!
 //! Every connection costs bounded memory and is closed when it idles, when it sends a request's
-//! head too slowly, or when it does not read its answer. What a *request* may cost (body size and
+//! head too slowly, or when it does not read its answer; sooner where others need the room. What a *request* may cost (body size and
 //! time) is up to the handlers: see [`crate::http::read_body`].
 
 mod connection;
+mod crowd;
 mod deadline;
+mod unread;
 
 use std::io;
 use std::sync::Arc;
@@ -18,12 +20,16 @@ use hyper_util::server::conn::auto;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinHandle;
 
+use connection::Setup;
+use crowd::Crowd;
+use unread::Unread;
+
 use crate::listen::{BoundAddress, Listener, Stream};
 use crate::shutdown::Shutdown;
 
-/// Connections served at once; more wait in the kernel's queue. Room for 64 busy clients of 64
-/// connections each. With [`MAX_HEAD_BYTES`] of buffer each that is 64 MiB; what answers hold that
-/// are not read yet comes on top, for [`WRITE_STALL_TIMEOUT_MS`] at most.
+/// Connections served at once; for one more, the one that idles longest is closed, and where none
+/// idles it waits. Room for 64 busy clients of 64 connections each. With [`MAX_HEAD_BYTES`] of
+/// buffer each that is 64 MiB; answers that are not read yet come on top: [`MAX_UNREAD_BYTES`].
 pub const MAX_CONNECTIONS: usize = 4096;
 
 /// Bytes of request line and header fields. Ours are under 1 KiB (the longest is `Sigsum-Token`,
@@ -41,6 +47,14 @@ pub const IDLE_TIMEOUT_MS: u64 = 100_000;
 
 /// Time without progress after which an answer that the peer does not read is given up.
 pub const WRITE_STALL_TIMEOUT_MS: u64 = 30_000;
+
+/// Bytes of answers that wait to be read, over all connections; requests beyond are answered 503.
+/// Room for 1900 answers to get-leaves with 512 leaves, or 116 of the largest there can be.
+pub const MAX_UNREAD_BYTES: usize = 256 << 20;
+
+/// Once [`MAX_UNREAD_BYTES`] are held, whoever has had answers to read for longer than this loses
+/// its connection. 512 leaves are 135 KB: a link of 13 KB/s carries them in this time.
+pub const UNREAD_GRACE_MS: u64 = 10_000;
 
 /// Time that requests have to finish once the server is stopped, as log-go gives them.
 pub const DRAIN_MS: u64 = 60_000;
@@ -62,6 +76,10 @@ pub const HTTP2_WINDOW_BYTES: u32 = 65_535;
 pub struct Limits {
     /// Connections served at once, default [`MAX_CONNECTIONS`].
     pub max_connections: usize,
+    /// Bytes of answers that wait to be read, default [`MAX_UNREAD_BYTES`].
+    pub max_unread_bytes: usize,
+    /// Time to read answers while others need the room, default [`UNREAD_GRACE_MS`].
+    pub unread_grace_ms: u64,
     /// Time for a request's head, default [`HEAD_TIMEOUT_MS`].
     pub head_timeout_ms: u64,
     /// Time without any byte between requests, default [`IDLE_TIMEOUT_MS`].
@@ -76,6 +94,8 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             max_connections: MAX_CONNECTIONS,
+            max_unread_bytes: MAX_UNREAD_BYTES,
+            unread_grace_ms: UNREAD_GRACE_MS,
             head_timeout_ms: HEAD_TIMEOUT_MS,
             idle_timeout_ms: IDLE_TIMEOUT_MS,
             write_stall_timeout_ms: WRITE_STALL_TIMEOUT_MS,
@@ -100,14 +120,17 @@ pub async fn serve(
 ) -> Drained {
     let slots = Arc::new(Semaphore::new(limits.max_connections));
     let abort = Shutdown::new();
-    let acceptor = Acceptor {
+    let crowd = Arc::new(Crowd::new());
+    let grace = Duration::from_millis(limits.unread_grace_ms);
+    let setup = Setup {
         http: http_settings(),
         // With the state set, axum builds its routes once instead of at every request.
         router: router.with_state(()),
+        unread: Unread::new(limits.max_unread_bytes, grace, Arc::clone(&crowd)),
         shutdown: shutdown.clone(),
-        abort: abort.clone(),
         limits,
     };
+    let acceptor = Acceptor { setup, crowd, abort: abort.clone() };
     tokio::select! {
         () = shutdown.triggered() => {}
         () = acceptor.accept_all(&listener, &slots) => {}
@@ -183,25 +206,27 @@ fn http_settings() -> auto::Builder<TokioExecutor> {
     http
 }
 
-/// Everything a new connection needs.
+/// Takes connections in.
 struct Acceptor {
-    http: auto::Builder<TokioExecutor>,
-    router: Router,
-    /// Tells connections to finish what they are at.
-    shutdown: Shutdown,
+    setup: Setup,
+    crowd: Arc<Crowd>,
     /// Tells connections to drop what they are at.
     abort: Shutdown,
-    limits: Limits,
 }
 
 /// Pause after an error that will not go away by itself at once: no descriptors, no memory.
 const ACCEPT_PAUSE_MS: u64 = 100;
+/// How often connections are looked at for one that idles, while one more waits for its slot.
+const CROWDED_PAUSE_MS: u64 = 50;
 
 impl Acceptor {
     async fn accept_all(&self, listener: &Listener, slots: &Arc<Semaphore>) {
-        while let Ok(slot) = Arc::clone(slots).acquire_owned().await {
+        loop {
             match listener.accept().await {
-                Ok(stream) => self.spawn(stream, slot),
+                Ok(stream) => match self.slot(slots).await {
+                    Some(slot) => self.spawn(stream, slot),
+                    None => return,
+                },
                 Err(error) if is_about_one_connection(&error) => {}
                 Err(error) => {
                     tracing::warn!(%error, "cannot accept connections");
@@ -211,14 +236,24 @@ impl Acceptor {
         }
     }
 
+    /// A slot for a connection that waits; `None` never, as the semaphore is not closed.
+    async fn slot(&self, slots: &Arc<Semaphore>) -> Option<OwnedSemaphorePermit> {
+        if let Ok(slot) = Arc::clone(slots).try_acquire_owned() {
+            return Some(slot);
+        }
+        loop {
+            self.crowd.cut_longest_idle();
+            let slot = Arc::clone(slots).acquire_owned();
+            let pause = Duration::from_millis(CROWDED_PAUSE_MS);
+            if let Ok(slot) = tokio::time::timeout(pause, slot).await {
+                return slot.ok();
+            }
+        }
+    }
+
     fn spawn(&self, stream: Stream, slot: OwnedSemaphorePermit) {
-        let connection = connection::run(
-            stream,
-            self.http.clone(),
-            self.router.clone(),
-            self.shutdown.clone(),
-            self.limits,
-        );
+        let member = Crowd::join(&self.crowd);
+        let connection = connection::run(stream, self.setup.clone(), member);
         let abort = self.abort.clone();
         tokio::spawn(async move {
             tokio::select! {

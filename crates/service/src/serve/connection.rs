@@ -16,27 +16,43 @@ use hyper_util::server::conn::auto;
 use tower::Service as _;
 
 use super::Limits;
-use super::deadline::{InFlight, Timed};
+use super::crowd::{Activity, Member, RequestGuard};
+use super::deadline::Timed;
+use super::unread::Unread;
 use crate::listen::Stream;
 use crate::shutdown::Shutdown;
 
-/// Serves one connection until either side ends it. After `shutdown` the requests that have begun
-/// are finished and no new ones taken.
-pub(super) async fn run(
-    stream: Stream,
-    http: auto::Builder<TokioExecutor>,
-    router: Router,
-    shutdown: Shutdown,
-    limits: Limits,
-) {
-    let in_flight = Arc::new(InFlight::default());
-    let stream = TokioIo::new(Timed::new(stream, Arc::clone(&in_flight), limits));
-    let service = RouterService { router, in_flight };
+/// What every connection of a server is given.
+#[derive(Clone)]
+pub(super) struct Setup {
+    /// The HTTP implementation.
+    pub(super) http: auto::Builder<TokioExecutor>,
+    /// Who answers.
+    pub(super) router: Router,
+    /// How much may wait to be read.
+    pub(super) unread: Unread,
+    /// Tells connections to finish what they are at.
+    pub(super) shutdown: Shutdown,
+    /// Times.
+    pub(super) limits: Limits,
+}
+
+/// Serves one connection until either side ends it, or it has to make room. After the shutdown the
+/// requests that have begun are finished and no new ones taken.
+pub(super) async fn run(stream: Stream, setup: Setup, member: Member) {
+    let Setup { http, router, unread, shutdown, limits } = setup;
+    let activity = member.activity();
+    let stream = TokioIo::new(Timed::new(stream, Arc::clone(activity), limits));
+    let service = RouterService { router, unread, activity: Arc::clone(activity) };
     let connection = http.serve_connection(stream, service);
     tokio::pin!(connection);
     let result = tokio::select! {
         biased;
         result = connection.as_mut() => result,
+        () = activity.cut() => {
+            tracing::debug!("a connection was cut to make room");
+            return;
+        }
         () = shutdown.triggered() => {
             connection.as_mut().graceful_shutdown();
             connection.await
@@ -52,7 +68,8 @@ pub(super) async fn run(
 /// The router as hyper calls it, counting the requests that are being answered.
 struct RouterService {
     router: Router,
-    in_flight: Arc<InFlight>,
+    unread: Unread,
+    activity: Arc<Activity>,
 }
 
 impl hyper::service::Service<Request<Incoming>> for RouterService {
@@ -61,17 +78,20 @@ impl hyper::service::Service<Request<Incoming>> for RouterService {
     type Future = Answering;
 
     fn call(&self, request: Request<Incoming>) -> Answering {
-        let in_flight = InFlight::begin(&self.in_flight);
+        let request_guard = Activity::begin_request(&self.activity);
         // A router is an `Arc`; it is always ready.
         let answer = self.router.clone().call(request.map(Body::new));
-        Answering { answer, _in_flight: in_flight }
+        let (unread, activity) = (self.unread.clone(), Arc::clone(&self.activity));
+        Answering { answer, unread, activity, _request_guard: request_guard }
     }
 }
 
 /// A request that is being answered.
 struct Answering {
     answer: RouteFuture<Infallible>,
-    _in_flight: super::deadline::InFlightGuard,
+    unread: Unread,
+    activity: Arc<Activity>,
+    _request_guard: RequestGuard,
 }
 
 impl Future for Answering {
@@ -79,6 +99,8 @@ impl Future for Answering {
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         // `RouteFuture` is `Unpin`: axum keeps the handler boxed.
-        Pin::new(&mut self.get_mut().answer).poll(cx)
+        let this = self.get_mut();
+        let answer = Pin::new(&mut this.answer).poll(cx);
+        answer.map_ok(|answer| this.unread.count(answer, &this.activity))
     }
 }

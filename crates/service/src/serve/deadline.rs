@@ -14,7 +14,6 @@ use std::future::Future;
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
@@ -22,37 +21,12 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Instant, Sleep};
 
 use super::Limits;
-
-/// How many requests of a connection are being answered.
-#[derive(Debug, Default)]
-pub(super) struct InFlight(AtomicUsize);
-
-impl InFlight {
-    /// Counts one more until the guard is dropped.
-    pub(super) fn begin(this: &Arc<Self>) -> InFlightGuard {
-        this.0.fetch_add(1, Ordering::Relaxed);
-        InFlightGuard(Arc::clone(this))
-    }
-
-    fn is_empty(&self) -> bool {
-        self.0.load(Ordering::Relaxed) == 0
-    }
-}
-
-/// Stands for one request that is being answered.
-#[derive(Debug)]
-pub(super) struct InFlightGuard(Arc<InFlight>);
-
-impl Drop for InFlightGuard {
-    fn drop(&mut self) {
-        self.0.0.fetch_sub(1, Ordering::Relaxed);
-    }
-}
+use super::crowd::Activity;
 
 /// A stream with the deadlines of [`Limits`]. A missed one is an [`io::ErrorKind::TimedOut`].
 pub(super) struct Timed<S> {
     stream: S,
-    in_flight: Arc<InFlight>,
+    activity: Arc<Activity>,
     head_timeout: Duration,
     idle_timeout: Duration,
     write_stall_timeout: Duration,
@@ -93,12 +67,12 @@ impl Protocol {
 }
 
 impl<S> Timed<S> {
-    pub(super) fn new(stream: S, in_flight: Arc<InFlight>, limits: Limits) -> Self {
+    pub(super) fn new(stream: S, activity: Arc<Activity>, limits: Limits) -> Self {
         let now = Instant::now();
         let head_timeout = Duration::from_millis(limits.head_timeout_ms);
         Self {
             stream,
-            in_flight,
+            activity,
             head_timeout,
             idle_timeout: Duration::from_millis(limits.idle_timeout_ms),
             write_stall_timeout: Duration::from_millis(limits.write_stall_timeout_ms),
@@ -114,10 +88,11 @@ impl<S> Timed<S> {
     fn has_read(&mut self, bytes: &[u8]) {
         let now = Instant::now();
         self.last_byte = now;
+        self.activity.has_moved(now);
         self.protocol = self.protocol.after(bytes);
         if self.protocol == Protocol::Http2 {
             self.head_began = None;
-        } else if self.in_flight.is_empty() {
+        } else if self.activity.is_idle() {
             self.head_began.get_or_insert(now);
         }
     }
@@ -125,6 +100,7 @@ impl<S> Timed<S> {
     /// An answer goes out, so the head of its request was whole.
     fn has_written(&mut self) {
         self.last_byte = Instant::now();
+        self.activity.has_moved(self.last_byte);
         self.head_began = None;
         self.stalled_since = None;
     }
@@ -134,7 +110,7 @@ impl<S> Timed<S> {
         if let Some(since) = self.stalled_since {
             return Some(since + self.write_stall_timeout);
         }
-        if !self.in_flight.is_empty() {
+        if !self.activity.is_idle() {
             self.head_began = None;
             return None;
         }

@@ -8,20 +8,20 @@ use tokio::net::TcpStream;
 
 use crate::start;
 
-const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+pub(crate) const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
 const DATA: u8 = 0;
-const HEADERS: u8 = 1;
-const SETTINGS: u8 = 4;
+pub(crate) const HEADERS: u8 = 1;
+pub(crate) const SETTINGS: u8 = 4;
 
 /// A frame of RFC 9113 section 4.1.
-fn frame(kind: u8, flags: u8, stream: u8, payload: &[u8]) -> Vec<u8> {
+pub(crate) fn frame(kind: u8, flags: u8, stream: u8, payload: &[u8]) -> Vec<u8> {
     let length = u8::try_from(payload.len()).unwrap();
     [&[0, 0, length, kind, flags, 0, 0, 0, stream], payload].concat()
 }
 
 /// GET `/` on `stream`, in fields of HPACK's static table, ending headers and stream.
-fn get_root(stream: u8) -> Vec<u8> {
+pub(crate) fn get_root(stream: u8) -> Vec<u8> {
     const METHOD_GET: u8 = 0x82;
     const SCHEME_HTTP: u8 = 0x86;
     const PATH_ROOT: u8 = 0x84;
@@ -29,7 +29,7 @@ fn get_root(stream: u8) -> Vec<u8> {
 }
 
 /// The next frame's type, stream and payload.
-async fn next_frame(connection: &mut TcpStream) -> (u8, u8, Vec<u8>) {
+pub(crate) async fn next_frame(connection: &mut TcpStream) -> (u8, u8, Vec<u8>) {
     let mut head = [0; 9];
     connection.read_exact(&mut head).await.unwrap();
     let length = u32::from_be_bytes([0, head[0], head[1], head[2]]);

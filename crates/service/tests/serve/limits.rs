@@ -141,22 +141,3 @@ async fn a_head_that_is_too_long_is_refused() {
     let mut stream = send(address, &long_path).await;
     assert_eq!(read_answer(&mut stream).await.status, 431);
 }
-
-#[tokio::test]
-async fn connections_beyond_the_limit_wait_for_their_turn() {
-    let limits = Limits { max_connections: 1, ..Limits::default() };
-    let (_server, address) = start(router(), limits).await;
-    let request = "GET /ok HTTP/1.1\r\nHost: x\r\n\r\n";
-    let mut first = send(address, request).await;
-    assert_eq!(read_answer(&mut first).await.status, 200);
-
-    let mut second = send(address, request).await;
-    first.write_all(request.as_bytes()).await.unwrap();
-    assert_eq!(read_answer(&mut first).await.status, 200);
-    let mut byte = [0];
-    let nothing = second.try_read(&mut byte).unwrap_err();
-    assert_eq!(nothing.kind(), std::io::ErrorKind::WouldBlock, "second is not served yet");
-
-    drop(first);
-    assert_eq!(read_answer(&mut second).await.status, 200);
-}

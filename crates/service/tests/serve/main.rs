@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that goes wrong may panic")]
 
 mod client;
+mod crowd;
 mod deadlines;
 mod drain;
 mod http2;
