@@ -88,7 +88,7 @@ fn introduce(network: &Network, root: &Path, is_kept: bool) -> Result<(), Failur
     }
     row("policy", &network.policy_file.display().to_string());
     row("key", &format!("{0} and {0}.pub", key_file.display()));
-    let end = if is_kept { "stays" } else { "is removed at the end" };
+    let end = if is_kept { "kept" } else { "removed at the end" };
     row("directory", &format!("{} (keys, tree and states; {end})", root.display()));
     text += &commands(&network.policy_file, &key_file, &example);
     text += "\nCtrl-C stops it.\n";

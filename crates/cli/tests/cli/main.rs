@@ -3,8 +3,10 @@
 
 mod crash;
 mod demo;
+mod documents;
 mod harness;
 mod keys;
+mod metrics;
 mod network;
 mod public_proof;
 mod snapshots;

@@ -1,0 +1,91 @@
+//! Metrics of a running log and a running witness, compared with their document.
+
+use crate::documents::document;
+use crate::harness::{Network, http};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Counters that appear with the first trouble.
+const ONLY_IN_TROUBLE: &[&str] = &["sigsum_log_head_failures_total"];
+
+/// Names and kinds of the page of metrics.
+fn shown(internal_url: &str) -> BTreeMap<String, String> {
+    let (code, page) = http(internal_url, "GET", "/metrics", b"");
+    assert_eq!(code, 200, "{page}");
+    let types = page.lines().filter_map(|line| line.strip_prefix("# TYPE "));
+    let pair = |line: &str| line.split_once(' ').map(|(a, b)| (a.to_owned(), b.to_owned()));
+    types.filter_map(pair).collect()
+}
+
+/// Names of a section's table, each with the cell behind it.
+fn documented(heading: &str) -> BTreeMap<String, String> {
+    let text = document("docs/metrics.md");
+    let section = text.split(heading).nth(1).unwrap().split("\n## ").next().unwrap();
+    let mut found = BTreeMap::new();
+    for row in section.lines().filter_map(|line| line.strip_prefix("| `")) {
+        let mut cells = row.split(" | ");
+        let (names, second) = (cells.next().unwrap(), cells.next().unwrap());
+        for name in names.split('`').step_by(2).filter(|name| !name.is_empty()) {
+            found.insert(name.to_owned(), second.to_owned());
+        }
+    }
+    found
+}
+
+/// The page shows what the section and that of the process list, and nothing else.
+fn compare(page: &BTreeMap<String, String>, heading: &str) {
+    let (own, process) = (documented(heading), documented("\n## Process\n"));
+    for (name, kind) in page {
+        match own.get(name) {
+            Some(listed) => assert_eq!(listed, kind, "{name}"),
+            None => assert!(process.contains_key(name), "docs/metrics.md lacks {name}"),
+        }
+    }
+    for name in own.keys().chain(process.keys()) {
+        let is_excused = ONLY_IN_TROUBLE.contains(&name.as_str());
+        assert!(page.contains_key(name) || is_excused, "{name} of docs/metrics.md is not shown");
+    }
+}
+
+#[test]
+fn the_metrics_of_a_log_are_those_of_the_document() {
+    let mut network = Network::start(1, 1);
+    network.sandbox.key("k");
+    let submit = ["submit", "-p", "policy", "-k", "k", "-o", "p"];
+    network.sandbox.run_with(&submit, b"data").ok();
+    compare(&shown(&network.log.as_mut().unwrap().internal_url()), "\n## Log\n");
+}
+
+#[test]
+fn the_metrics_of_a_witness_are_those_of_the_document() {
+    let mut network = Network::start(1, 1);
+    network.witnesses.remove(0).stop();
+    let mut witness = network.sandbox.daemon(&[
+        "witness",
+        "run",
+        "--data-dir",
+        "w0",
+        "-k",
+        "w0-key",
+        "--listen",
+        "127.0.0.1:0",
+        "--internal-listen",
+        "127.0.0.1:0",
+    ]);
+    assert_eq!(http(&witness.url, "POST", "/add-checkpoint", b"").0, 400);
+    compare(&shown(&witness.internal_url()), "\n## Witness\n");
+}
+
+#[test]
+fn every_metric_in_the_text_is_in_a_table() {
+    let text = document("docs/metrics.md");
+    let sections = ["\n## Log\n", "\n## Witness\n", "\n## Process\n"];
+    let known: BTreeSet<String> =
+        sections.into_iter().flat_map(|heading| documented(heading).into_keys()).collect();
+    let words = text.split(|c: char| !c.is_ascii_alphanumeric() && c != '_');
+    let is_name = |word: &&str| {
+        (word.starts_with("sigsum_") || word.starts_with("process_")) && !word.ends_with('_')
+    };
+    for word in words.filter(is_name) {
+        assert!(known.contains(word), "{word}");
+    }
+}
