@@ -12,6 +12,7 @@ use sigsum_core::{
     CosignedTreeHead, Hash, KeyHash, LeafIndex, PublicKey, SignedTreeHead, TreeSize,
 };
 use sigsum_service::runner::Context as ServiceContext;
+use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -142,7 +143,7 @@ impl Follower {
         loop {
             let poll = async {
                 let outcome = self.poll().await;
-                self.tell_outcome(outcome);
+                self.tell_outcome(outcome).await;
                 tokio::time::sleep(interval).await;
             };
             tokio::select! {
@@ -153,28 +154,53 @@ impl Follower {
     }
 
     /// Reports an alert once, and its end.
-    fn tell_outcome(&mut self, outcome: Result<(), Alert>) {
+    async fn tell_outcome(&mut self, outcome: Result<(), Alert>) {
         let log = self.id;
         match outcome {
             Ok(()) if self.alert.is_some() => {
                 self.alert = None;
-                self.tell_or_warn(&Event::Recovered { log });
+                self.tell_or_warn(Event::Recovered { log }).await;
             }
             Ok(()) => {}
             Err(alert) => {
                 let known = self.alert.as_ref().is_some_and(|a| same_trouble(a, &alert));
                 self.alert = Some(alert.clone());
                 if !known {
-                    self.tell_or_warn(&Event::Alert { log, alert });
+                    self.tell_or_warn(Event::Alert { log, alert }).await;
                 }
             }
         }
     }
 
-    fn tell_or_warn(&self, event: &Event) {
-        if let Err(error) = self.context.report.report(event) {
-            tracing::error!(log = %self.id, %error, "reporting failed: {event}");
+    async fn tell_or_warn(&self, event: Event) {
+        let text = event.to_string();
+        if let Err(error) = self.tell(vec![event], None).await {
+            tracing::error!(log = %self.id, "{error}: {text}");
         }
+    }
+
+    /// Reports, and then saves where there is something to save. Beside the runtime's workers, as a
+    /// reader that stops reading would hold them all up, and in one piece, so that a stop does not
+    /// come between the two. A reader that has gone away ends the monitor, as it ends other
+    /// programs.
+    async fn tell(&self, events: Vec<Event>, save: Option<LogView>) -> Result<(), TellError> {
+        let (report, state, log) = (Arc::clone(&self.context.report), self.state.clone(), self.id);
+        let tell = move || {
+            events.iter().try_for_each(|event| report.report(event))?;
+            match (state, save) {
+                (Some(state), Some(view)) => Ok(state.save(&log, &view)?),
+                _ => Ok(()),
+            }
+        };
+        let told = tokio::task::spawn_blocking(tell).await;
+        let told = told.unwrap_or_else(|error| Err(io::Error::other(error).into()));
+        if let Err(TellError::Report(error)) = &told
+            && error.kind() == io::ErrorKind::BrokenPipe
+        {
+            tracing::info!(log = %self.id, "nobody reads the reports any more");
+            self.context.service.shutdown.trigger();
+        }
+        told
     }
 
     /// Looks at the head once and reads all leaves up to it.
@@ -196,8 +222,8 @@ impl Follower {
             Some(old) => self.consistency(old.size, served.tree_head.size).await?,
         };
         engine::accept_head(&mut self.view, served, &path)?;
-        self.report(&Event::NewTree { log: self.id, size: served.tree_head.size })?;
-        self.save()
+        let event = Event::NewTree { log: self.id, size: served.tree_head.size };
+        Ok(self.tell(vec![event], Some(self.view.clone())).await?)
     }
 
     /// The log's consistency proof between two sizes, unchecked.
@@ -267,27 +293,32 @@ impl Follower {
         let before = self.view.clone();
         pending.prove(&mut self.view, &path)?;
         let total_processed = LeafIndex(self.view.range.size().0);
-        let matches = pending.matches;
-        let told = self.report(&Event::NewLeaves { log: self.id, matches, total_processed });
-        if told.is_err() {
+        let (log, matches) = (self.id, pending.matches);
+        let mut events = vec![Event::NewLeaves { log, matches, total_processed }];
+        let forged = pending.forged.into_iter().map(|index| Alert::ForgedLeaf { index });
+        events.extend(forged.map(|alert| Event::Alert { log, alert }));
+        let told = self.tell(events, Some(self.view.clone())).await;
+        if let Err(TellError::Report(_)) = &told {
             self.view = before;
         }
-        told?;
-        for index in pending.forged {
-            let alert = Alert::ForgedLeaf { index };
-            self.report(&Event::Alert { log: self.id, alert })?;
-        }
-        self.save()
+        Ok(told?)
     }
+}
 
-    fn report(&self, event: &Event) -> Result<(), Alert> {
-        let failed = |e: std::io::Error| Alert::Local(format!("reporting failed: {e}"));
-        self.context.report.report(event).map_err(failed)
-    }
+/// Why something was not told, or not remembered.
+#[derive(Debug, thiserror::Error)]
+enum TellError {
+    /// It was not, or not all, told.
+    #[error("reporting failed: {0}")]
+    Report(#[from] io::Error),
+    /// It was told.
+    #[error(transparent)]
+    Save(#[from] StateError),
+}
 
-    fn save(&self) -> Result<(), Alert> {
-        let Some(state) = &self.state else { return Ok(()) };
-        state.save(&self.id, &self.view).map_err(|e| Alert::Local(e.to_string()))
+impl From<TellError> for Alert {
+    fn from(error: TellError) -> Self {
+        Self::Local(error.to_string())
     }
 }
 

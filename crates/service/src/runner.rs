@@ -4,6 +4,7 @@
 use std::future::Future;
 use std::io;
 use std::sync::Arc;
+use std::time::Duration;
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
@@ -56,6 +57,9 @@ pub enum RunError<E> {
     Role(E),
 }
 
+/// How long blocking calls have to return once the role has ended.
+const BLOCKED_MS: u64 = 1_000;
+
 /// Runs `role` on a multi-threaded runtime until it returns. SIGINT and SIGTERM trigger the
 /// context's shutdown; the role then has to return within its own drain time.
 ///
@@ -71,7 +75,7 @@ where
         .enable_all()
         .build()
         .map_err(RunError::System)?;
-    runtime.block_on(async {
+    let result = runtime.block_on(async {
         let context = Context::new(Arc::new(SystemClock));
         on_signals(&context.shutdown).map_err(RunError::System)?;
         register_process_metrics(&context.metrics)?;
@@ -82,7 +86,10 @@ where
             tracing::info!("{} has stopped", program.name);
         }
         result
-    })
+    });
+    // The role has ended: what still runs is blocked, such as a write to a pipe that nobody reads.
+    runtime.shutdown_timeout(Duration::from_millis(BLOCKED_MS));
+    result
 }
 
 /// Raises the soft limit on open files to the hard one. systemd starts services with 1024, of which
@@ -116,6 +123,16 @@ mod tests {
     fn a_failing_role_comes_back_as_itself() {
         let failed = run::<(), _, _, _>(PROGRAM, |_| async { Err(io::Error::other("no key")) });
         assert_eq!(failed.unwrap_err().to_string(), "no key");
+    }
+
+    #[test]
+    fn a_call_that_blocks_for_ever_does_not_keep_the_program_from_ending() {
+        let (_never_sends, receiver) = std::sync::mpsc::channel::<()>();
+        let ended = run::<_, io::Error, _, _>(PROGRAM, |_| async move {
+            tokio::task::spawn_blocking(move || receiver.recv());
+            Ok(())
+        });
+        ended.unwrap();
     }
 
     #[test]

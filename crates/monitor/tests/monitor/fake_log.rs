@@ -178,12 +178,16 @@ impl LogApi for FakeLog {
 pub(crate) struct Collector {
     pub(crate) events: Mutex<Vec<Event>>,
     pub(crate) refuses_leaves: Mutex<bool>,
+    pub(crate) has_no_reader: Mutex<bool>,
 }
 
 impl Report for Collector {
     fn report(&self, event: &Event) -> std::io::Result<()> {
         if *self.refuses_leaves.lock().unwrap() && matches!(event, Event::NewLeaves { .. }) {
             return Err(std::io::Error::other("mail server down"));
+        }
+        if *self.has_no_reader.lock().unwrap() {
+            return Err(std::io::ErrorKind::BrokenPipe.into());
         }
         self.events.lock().unwrap().push(event.clone());
         Ok(())
@@ -263,6 +267,11 @@ impl Running {
             let until = tokio::time::Instant::now() + Duration::from_secs(1);
             tokio::time::sleep_until(until).await;
         }
+    }
+
+    /// Waits until the monitor has ended by itself.
+    pub(crate) async fn end(self) {
+        self.handle.wait().await;
     }
 
     pub(crate) async fn stop(self) -> Arc<Collector> {

@@ -66,6 +66,18 @@ async fn leaves_whose_report_failed_are_reported_again() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_monitor_whose_reader_is_gone_ends_and_the_next_one_reports_all() {
+    let directory = tempfile::tempdir().unwrap();
+    let log = FakeLog::new(10, vec![leaf(&signer(1), 0)]);
+    let collector = Arc::new(Collector::default());
+    *collector.has_no_reader.lock().unwrap() = true;
+    run_with(&[&log], &[], Some(directory.path()), Arc::clone(&collector)).end().await;
+    let monitor = run(&[&log], &[], Some(directory.path()));
+    monitor.polls(1).await;
+    assert_eq!(monitor.stop().await.indices(), [0]);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_second_monitor_cannot_open_the_directory() {
     let directory = tempfile::tempdir().unwrap();
     let _first = StateDir::open(directory.path(), &WatchList::Everything).unwrap();
