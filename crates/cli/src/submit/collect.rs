@@ -19,6 +19,7 @@ use sigsum_keys::{LoadedSigner, load_signer};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
+use tokio::task::JoinSet;
 
 /// Time limit where the user gives none or zero.
 const DEFAULT_TIMEOUT: Duration = Duration::from_secs(600);
@@ -53,6 +54,7 @@ pub(super) async fn run(
     let sink = Arc::new(Sink::new(options, items)?);
     let listener = Arc::clone(&sink);
     let outcomes = submitter.submit(&requests, Arc::new(move |event| listener.hear(event))).await;
+    sink.written().await?;
     sink.conclude(outcomes)
 }
 
@@ -61,8 +63,8 @@ pub(super) async fn run(
 struct Sink {
     level: Level,
     outputs: Vec<Output>,
-    /// Outputs that could not be written.
-    failures: Mutex<Vec<Failure>>,
+    /// Proofs that are being written.
+    writes: Mutex<JoinSet<Result<(), Failure>>>,
 }
 
 /// An input and where its proof goes.
@@ -78,38 +80,37 @@ impl Sink {
             Ok(Output { path: item.output(options, Product::Proof)?, input: item.input })
         };
         let outputs = items.into_iter().map(output).collect::<Result<_, Failure>>()?;
-        Ok(Self { level: options.diagnostics, outputs, failures: Mutex::new(Vec::new()) })
+        Ok(Self { level: options.diagnostics, outputs, writes: Mutex::default() })
     }
 
+    /// Files are written beside each other: their syncs share the disk's.
     fn hear(&self, event: &Event) {
         if let Event::Done { leaf, result } = event
             && let (Ok(proof), Some(output)) = (result.as_ref(), self.outputs.get(*leaf))
         {
-            self.write(output, proof);
+            let (text, path, level) = (proof.to_text(), output.path.clone(), self.level);
+            let write = move || {
+                write_output(path.as_deref(), text.as_bytes(), OUTPUT_MODE)?;
+                if let Some(path) = path {
+                    let said = format!("proof in {}", path.display());
+                    progress::say_at(level, Level::Info, &said);
+                }
+                Ok(())
+            };
+            self.writes.lock().unwrap_or_else(PoisonError::into_inner).spawn_blocking(write);
         }
         progress::tell(self.level, event);
     }
 
-    fn write(&self, output: &Output, proof: &SigsumProof) {
-        let text = proof.to_text();
-        match write_output(output.path.as_deref(), text.as_bytes(), OUTPUT_MODE) {
-            Ok(()) => {
-                if let Some(path) = &output.path {
-                    let said = format!("proof in {}", path.display());
-                    progress::say_at(self.level, Level::Info, &said);
-                }
-            }
-            Err(failure) => {
-                self.failures.lock().unwrap_or_else(PoisonError::into_inner).push(failure);
-            }
-        }
+    /// Waits until everything is written.
+    async fn written(&self) -> Result<(), Failure> {
+        let writes =
+            std::mem::take(&mut *self.writes.lock().unwrap_or_else(PoisonError::into_inner));
+        writes.join_all().await.into_iter().collect()
     }
 
     /// Success if every input has its proof; else what happened to the first that has none.
     fn conclude(&self, outcomes: Vec<Result<SigsumProof, SubmitError>>) -> Result<(), Failure> {
-        if let Some(failure) = self.failures.lock().unwrap_or_else(PoisonError::into_inner).pop() {
-            return Err(failure);
-        }
         let all = outcomes.len();
         let failed: Vec<(usize, SubmitError)> =
             outcomes.into_iter().enumerate().filter_map(|(n, o)| Some((n, o.err()?))).collect();
