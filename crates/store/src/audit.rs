@@ -9,6 +9,7 @@ use crate::tiles::{Snapshot, full};
 use sigsum_core::TreeSize;
 use sigsum_core::merkle::tile::{Tile, TileLevel};
 use std::collections::HashSet;
+use std::sync::MutexGuard;
 use std::sync::atomic::Ordering;
 
 /// Names in a directory of tiles (`tlog-tiles`: groups of three digits).
@@ -21,7 +22,7 @@ impl Shared {
     pub(crate) fn look_over(&self) -> Result<(), StoreError> {
         let size = self.tiles.snapshot().size();
         for level in levels(size) {
-            self.check_names(level, size)?;
+            self.check_names(level, size, || Some(lock(&self.writing)))?;
         }
         self.check_hashes(size)
     }
@@ -32,7 +33,7 @@ impl Shared {
         let tiles = self.tiles.snapshot();
         let size = tiles.size();
         for level in levels(size) {
-            self.check_names(level, size)?;
+            self.check_names(level, size, || None)?;
         }
         self.check_hashes(size)?;
         for index in 0..full_tiles(TileLevel::Entries, size) {
@@ -53,8 +54,14 @@ impl Shared {
         if self.index.stop.load(Ordering::Relaxed) { Err(StoreError::Closed) } else { Ok(()) }
     }
 
-    /// Whether all full tiles of a level are there, by name; tidies up partial ones.
-    fn check_names(&self, level: TileLevel, size: TreeSize) -> Result<(), StoreError> {
+    /// Whether all full tiles of a level are there, by name; removes partial ones that are not
+    /// needed, under the lock that `writing` takes if the caller has not.
+    fn check_names<'a>(
+        &self,
+        level: TileLevel,
+        size: TreeSize,
+        writing: impl Fn() -> Option<MutexGuard<'a, ()>>,
+    ) -> Result<(), StoreError> {
         let count = full_tiles(level, size);
         for first in (0..count).step_by(GROUP as usize) {
             self.go_on()?;
@@ -69,20 +76,12 @@ impl Shared {
                     return Err(StoreError::damaged(path, Damage::Missing));
                 }
                 if names.contains(&format!("{name}.p")) {
-                    self.tidy(&tile)?;
+                    let _writing = writing();
+                    partials::remove(self.place(), &tile, &self.heads.sizes())?;
                 }
             }
         }
         Ok(())
-    }
-
-    /// Removes what partial tiles of a full one are not needed; unless someone is writing, who
-    /// may be busy with just these.
-    fn tidy(&self, tile: &Tile) -> Result<(), StoreError> {
-        match self.writing.try_lock() {
-            Ok(_writing) => partials::remove(self.place(), tile, &self.heads.sizes()),
-            Err(_) => Ok(()),
-        }
     }
 
     /// Checks the hashes of all full tiles against those above them, from the top down.

@@ -108,13 +108,22 @@ pub(crate) fn replace(
     bytes: &[u8],
     mode: u32,
 ) -> Result<(), FileError> {
-    let written = write_synced(fs, temporary, bytes, mode)
-        .and_then(|()| fs.rename(temporary, path).map_err(failed(Operation::Rename, path)));
-    if written.is_err() {
-        let _ = fs.remove_file(temporary); // the first error is the one to report
-        return written;
-    }
+    swap_in(fs, temporary, path, bytes, mode)?;
     sync_parent(fs, path)
+}
+
+/// [`replace`] without its last step: the new file's bytes are durable, its name is not.
+pub(crate) fn swap_in(
+    fs: &dyn Fs,
+    temporary: &Path,
+    path: &Path,
+    bytes: &[u8],
+    mode: u32,
+) -> Result<(), FileError> {
+    let renamed = |()| fs.rename(temporary, path).map_err(failed(Operation::Rename, path));
+    write_synced(fs, temporary, bytes, mode).and_then(renamed).inspect_err(|_| {
+        let _ = fs.remove_file(temporary); // the first error is the one to report
+    })
 }
 
 /// Writes a whole file and makes its bytes, not its name, durable.

@@ -25,6 +25,7 @@
 
 mod audit;
 mod background;
+mod bundle;
 pub mod durable;
 mod error;
 pub mod fs;

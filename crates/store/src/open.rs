@@ -1,6 +1,7 @@
 //! Making a store and opening one: recovery from crashes, refusal of damage.
 
 use crate::background::{self, IndexCell, Known};
+use crate::bundle::{ENTRY_BYTES, check_entries, entries, entry_leaf};
 use crate::durable::{LockError, LockFile};
 use crate::error::{Damage, StoreError};
 use crate::fs::{PUBLIC_DIR, PUBLIC_FILE};
@@ -11,9 +12,9 @@ use crate::pending::Pending;
 use crate::place::Place;
 use crate::state::{self, Kind, MAX_STATE_BYTES};
 use crate::store::{Shared, Store};
-use crate::tiles::{Tiles, check_entries, entry_leaf, full};
+use crate::tiles::{Tiles, full};
 use crate::traits::HeadStore as _;
-use crate::tree::{ENTRY_BYTES, Edge, TILE_BYTES, TreeState};
+use crate::tree::{Edge, TILE_BYTES, TreeState};
 use crate::types::Recovery;
 use crate::writer;
 use sigsum_core::merkle::tile::{TILE_WIDTH, Tile, TileLevel, TileNodes, TileSlot};
@@ -60,6 +61,8 @@ impl Store {
         }
         let lock = take_lock(place)?;
         check_identity(place, log_key)?;
+        // The last process may have died between a rename and the sync behind it.
+        place.sync_dir("")?;
         let recorded = state::load_tree(place)?;
         let recorded =
             recorded.ok_or_else(|| damaged(place, Kind::Tree.name(), Damage::Missing))?;
@@ -168,12 +171,12 @@ fn load_edges(place: &Place, recorded: TreeHead) -> Result<TreeState, StoreError
             }
         }
     }
-    let (entries, _) = bundle.as_chunks::<ENTRY_BYTES>();
+    let entries = entries(&bundle);
     if let Some(Some(edge)) = edges.first() {
         let first = size.0 - size.0 % u64::from(TILE_WIDTH);
         let of = |level| Tile::within(level, first / u64::from(TILE_WIDTH), size);
         let path = |level| of(level).map_or(String::new(), |tile| tile.path());
-        check_entries(entries, first, &edge.nodes).map_err(|damage| {
+        check_entries(entries, first, &edge.bytes).map_err(|damage| {
             let damage = damage.with_other(|| path(TileLevel::Hashes(0)));
             damaged(place, &path(TileLevel::Entries), damage)
         })?;

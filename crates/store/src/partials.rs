@@ -74,6 +74,7 @@ pub(crate) fn remove(place: &Place, full: &Tile, keep: &[TreeSize]) -> Result<()
         };
         match Tile::parse(&path) {
             Ok(tile) if !kept(tile) => place.remove_file(&path)?,
+            Err(_) if name.ends_with(".tmp") => place.remove_file(&path)?, // left by a crash
             _ => left += 1,
         }
     }

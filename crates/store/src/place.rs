@@ -107,14 +107,17 @@ impl Place {
         }
     }
 
-    /// Makes the directory itself, where it is missing; its parent must exist.
+    /// Makes the directory itself, where it is missing, and its name durable; its parent must
+    /// exist.
     pub(crate) fn ensure_self(&self) -> Result<(), FileError> {
-        if self.ensure_dir("", PUBLIC_DIR)? {
-            let parent = self.dir.parent().filter(|dir| !dir.as_os_str().is_empty());
-            let parent = parent.unwrap_or(Path::new("."));
-            self.fs.sync_dir(parent).map_err(failed(Operation::Sync, parent))?;
+        let made = self.ensure_dir("", PUBLIC_DIR)?;
+        let parent = self.dir.parent().filter(|dir| !dir.as_os_str().is_empty());
+        let parent = parent.unwrap_or(Path::new("."));
+        match self.fs.sync_dir(parent) {
+            // Who made the directory for us need not let us read what is beside it.
+            Err(error) if !made && error.kind() == ErrorKind::PermissionDenied => Ok(()),
+            other => other.map_err(failed(Operation::Sync, parent)),
         }
-        Ok(())
     }
 
     /// Renames within a directory.

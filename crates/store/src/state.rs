@@ -10,6 +10,9 @@
 //! | `head`      | the last head the log signed                                 | before its signature is shown |
 //! | `published` | the served head with its cosignatures, and its checkpoint    | at publication and for late cosignatures |
 
+#[cfg(test)]
+mod tests;
+
 use crate::durable::FileError;
 use crate::error::{Damage, StoreError};
 use crate::fs::PRIVATE_FILE;

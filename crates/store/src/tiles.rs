@@ -4,23 +4,27 @@
 //! memory and was checked against the root hash at start. That is done when a tile is read first;
 //! its CRC-32C is remembered, 4 bytes a tile, so that a later read finds any change for half a
 //! microsecond. An entry bundle is checked against its tile of level 0.
+//!
+//! Tiles above level 0 are few and kept with all their nodes. Of a tile of level 0, sixteen nodes
+//! are kept, so that a proof takes one read and two dozen hashes.
 
 mod cache;
+mod waypoints;
 
+use crate::bundle::{BUNDLE_BYTES, ENTRY_BYTES, check_entries, entries, entry_leaf, write_bundle};
 use crate::error::{Damage, StoreError};
 use crate::journal::LeafBytes;
 use crate::place::Place;
-use crate::tree::{ENTRY_BYTES, ENTRY_PREFIX, TILE_BYTES, TreeState, write_bundle};
+use crate::tree::{TILE_BYTES, TreeState};
 use cache::{Marks, NodeCache};
 use sigsum_core::merkle::tile::{TILE_WIDTH, Tile, TileLevel, TileNodes, TileSlot};
-use sigsum_core::merkle::{NodeId, NodeReader, hash_leaf};
-use sigsum_core::{Hash, Leaf, LeafIndex, TreeSize};
+use sigsum_core::merkle::{NodeId, NodeReader};
+use sigsum_core::{Hash, TreeSize};
 use std::sync::{Arc, PoisonError, RwLock};
+use waypoints::{AllWaypoints, Waypoints};
 
-/// Leaves of a full entry bundle, as an index type.
+/// Hashes of a full tile.
 const WIDTH: u64 = TILE_WIDTH as u64;
-/// Bytes of a full entry bundle.
-const BUNDLE_BYTES: usize = TILE_WIDTH as usize * ENTRY_BYTES;
 
 /// The tiles of a store.
 #[derive(Debug)]
@@ -29,13 +33,15 @@ pub(crate) struct Tiles {
     state: RwLock<Arc<TreeState>>,
     marks: Marks,
     cache: NodeCache,
+    waypoints: AllWaypoints,
 }
 
 impl Tiles {
     /// The tiles of a tree whose edge was checked.
     pub(crate) fn new(place: Place, state: TreeState) -> Self {
         let state = RwLock::new(Arc::new(state));
-        Self { place, state, marks: Marks::default(), cache: NodeCache::default() }
+        let (marks, cache) = (Marks::default(), NodeCache::default());
+        Self { place, state, marks, cache, waypoints: AllWaypoints::default() }
     }
 
     /// The tree at this moment. All full tiles of it are on disk.
@@ -108,7 +114,7 @@ impl Snapshot<'_> {
             TileLevel::Entries if present.is_full() => (self.bundle(tile.index())?, ENTRY_BYTES),
             TileLevel::Entries => (write_bundle(self.state.edge_entries()), ENTRY_BYTES),
             TileLevel::Hashes(level) if present.is_full() => {
-                (self.full_tile(level, tile.index())?.0, Hash::LEN)
+                (self.read_checked(level, tile.index())?.0, Hash::LEN)
             }
             TileLevel::Hashes(level) => {
                 let edge = self.state.edge(level).map(|edge| edge.bytes.clone());
@@ -135,8 +141,8 @@ impl Snapshot<'_> {
             let until = (end - index * WIDTH).min(WIDTH) as usize;
             if (index + 1) * WIDTH <= self.size().0 {
                 let bundle = self.bundle(index)?;
-                let (entries, _) = bundle.as_chunks::<ENTRY_BYTES>();
-                out.extend(entries.get(from..until).into_iter().flatten().map(entry_leaf));
+                let part = entries(&bundle).get(from..until);
+                out.extend(part.into_iter().flatten().map(entry_leaf));
             } else {
                 let edge = self.state.edge_entries();
                 out.extend_from_slice(edge.get(from..until).unwrap_or_default());
@@ -154,68 +160,100 @@ impl Snapshot<'_> {
     /// A full entry bundle, checked.
     pub(crate) fn bundle(&self, index: u64) -> Result<Vec<u8>, StoreError> {
         let tile = full(TileLevel::Entries, index)?;
-        let mut bytes = Vec::new();
-        self.tiles.read_file(&tile, BUNDLE_BYTES, &mut bytes)?;
-        let sum = crc32c::crc32c(&bytes);
-        match self.tiles.marks.get(TileLevel::Entries, index) {
-            Some(known) if known == sum => return Ok(bytes),
-            Some(_) => return Err(self.tiles.damaged(&tile, Damage::Changed)),
-            None => (),
+        let (bytes, sum) = self.read_full(&tile, BUNDLE_BYTES)?;
+        if let Some(sum) = sum {
+            let hashes = self.read_checked(0, index)?.0;
+            check_entries(entries(&bytes), index * WIDTH, &hashes).map_err(|damage| {
+                let other = full(TileLevel::Hashes(0), index).map(|tile| tile.path());
+                self.tiles.damaged(&tile, damage.with_other(|| other.unwrap_or_default()))
+            })?;
+            self.tiles.marks.set(TileLevel::Entries, index, sum);
         }
-        let (entries, _) = bytes.as_chunks::<ENTRY_BYTES>();
-        let nodes = self.nodes_of(0, index)?;
-        check_entries(entries, index * WIDTH, &nodes).map_err(|damage| {
-            let other = || full(TileLevel::Hashes(0), index).map_or(String::new(), |t| t.path());
-            self.tiles.damaged(&tile, damage.with_other(other))
-        })?;
-        self.tiles.marks.set(TileLevel::Entries, index, sum);
         Ok(bytes)
     }
 
-    /// A full tile of hashes, checked; and its nodes, where checking made them.
-    fn full_tile(&self, level: u8, index: u64) -> Result<(Vec<u8>, Option<TileNodes>), StoreError> {
-        let tile = full(TileLevel::Hashes(level), index)?;
+    /// A full tile or bundle; with its checksum where it has still to be checked.
+    fn read_full(&self, tile: &Tile, length: usize) -> Result<(Vec<u8>, Option<u32>), StoreError> {
         let mut bytes = Vec::new();
-        self.tiles.read_file(&tile, TILE_BYTES, &mut bytes)?;
+        self.tiles.read_file(tile, length, &mut bytes)?;
         let sum = crc32c::crc32c(&bytes);
-        match self.tiles.marks.get(tile.level(), index) {
-            Some(known) if known == sum => return Ok((bytes, None)),
-            Some(_) => return Err(self.tiles.damaged(&tile, Damage::Changed)),
-            None => (),
+        match self.tiles.marks.get(tile.level(), tile.index()) {
+            Some(known) if known != sum => Err(self.tiles.damaged(tile, Damage::Changed)),
+            Some(_) => Ok((bytes, None)),
+            None => Ok((bytes, Some(sum))),
         }
+    }
+
+    /// A full tile of hashes, checked; and its nodes, where checking made them.
+    fn read_checked(
+        &self,
+        level: u8,
+        index: u64,
+    ) -> Result<(Vec<u8>, Option<TileNodes>), StoreError> {
+        let tile = full(TileLevel::Hashes(level), index)?;
+        let (bytes, sum) = self.read_full(&tile, TILE_BYTES)?;
+        let Some(sum) = sum else { return Ok((bytes, None)) };
         let nodes = TileNodes::new(&bytes);
-        let above = self.nodes_of(level + 1, index / WIDTH)?;
-        let slot = (index % WIDTH) as usize;
-        let first = slot as u16;
-        let due = above.get(&TileSlot { level: level + 1, index: index / WIDTH, first, height: 0 });
+        let (above, slot) = (index / WIDTH, index % WIDTH);
+        let place = TileSlot { level: level + 1, index: above, first: slot as u16, height: 0 };
+        let due = self.source(level + 1, above)?.get(&place);
         let root = nodes.as_ref().and_then(TileNodes::root);
         if root.is_none() || root != due {
-            let above = Tile::within(TileLevel::Hashes(level + 1), index / WIDTH, self.size());
+            let above = Tile::within(TileLevel::Hashes(level + 1), above, self.size());
             let other = above.map_or(String::new(), |tile| tile.path());
-            return Err(self.tiles.damaged(&tile, Damage::TileHash { other, slot }));
+            let damage = Damage::TileHash { other, slot: slot as usize };
+            return Err(self.tiles.damaged(&tile, damage));
+        }
+        if level == 0 {
+            self.tiles.waypoints.set(index, nodes.as_ref().and_then(Waypoints::new));
         }
         self.tiles.marks.set(tile.level(), index, sum);
         Ok((bytes, nodes))
     }
 
-    /// The nodes of a tile that the tree has, full or at the edge.
-    pub(crate) fn nodes_of(&self, level: u8, index: u64) -> Result<Arc<TileNodes>, StoreError> {
-        let present = Tile::within(TileLevel::Hashes(level), index, self.size());
+    /// What gives the nodes of a tile that the tree has, full or at the edge.
+    fn source(&self, level: u8, index: u64) -> Result<Source, StoreError> {
         let size = self.size();
-        let present = present.ok_or(StoreError::OutsideTree { asked: index, size })?;
+        let outside = StoreError::OutsideTree { asked: index, size };
+        let Some(present) = Tile::within(TileLevel::Hashes(level), index, size) else {
+            return Err(outside);
+        };
         if !present.is_full() {
             let edge = self.state.edge(level).map(|edge| Arc::clone(&edge.nodes));
-            return edge.ok_or(StoreError::OutsideTree { asked: index, size });
+            return edge.map(Source::Nodes).ok_or(outside);
         }
         if let Some(nodes) = self.tiles.cache.get(level, index) {
-            return Ok(nodes);
+            return Ok(Source::Nodes(nodes));
         }
-        let (bytes, nodes) = self.full_tile(level, index)?;
-        let nodes = nodes.or_else(|| TileNodes::new(&bytes));
-        let nodes = nodes.ok_or_else(|| self.tiles.damaged(&present, Damage::Missing))?;
-        let nodes = Arc::new(nodes);
-        self.tiles.cache.put(level, index, Arc::clone(&nodes));
-        Ok(nodes)
+        let (bytes, nodes) = self.read_checked(level, index)?;
+        if level == 0
+            && let Some(waypoints) = self.tiles.waypoints.get(index)
+        {
+            return Ok(Source::Leaves { bytes, waypoints });
+        }
+        let nodes = nodes.or_else(|| TileNodes::new(&bytes)).map(Arc::new).ok_or(outside)?;
+        if level > 0 {
+            self.tiles.cache.put(level, index, Arc::clone(&nodes));
+        }
+        Ok(Source::Nodes(nodes))
+    }
+}
+
+/// What gives the nodes of a tile.
+#[derive(Debug)]
+enum Source {
+    /// All of them, computed.
+    Nodes(Arc<TileNodes>),
+    /// A full tile of level 0.
+    Leaves { bytes: Vec<u8>, waypoints: Arc<Waypoints> },
+}
+
+impl Source {
+    fn get(&self, slot: &TileSlot) -> Option<Hash> {
+        match self {
+            Self::Nodes(nodes) => nodes.get(slot),
+            Self::Leaves { bytes, waypoints } => waypoints.node(bytes, slot),
+        }
     }
 }
 
@@ -224,23 +262,23 @@ impl NodeReader for Snapshot<'_> {
 
     fn node(&self, id: NodeId) -> Result<Hash, StoreError> {
         let slot = TileSlot::of(id);
-        let node = self.nodes_of(slot.level, slot.index)?.get(&slot);
+        let node = self.source(slot.level, slot.index)?.get(&slot);
         node.ok_or(StoreError::OutsideTree { asked: id.index, size: self.size() })
     }
 
     fn nodes(&self, ids: &[NodeId]) -> Result<Vec<Hash>, StoreError> {
         // Ids of one tile mostly come one after the other.
-        let mut last: Option<(u8, u64, Arc<TileNodes>)> = None;
+        let mut last: Option<(u8, u64, Source)> = None;
         let mut hashes = Vec::with_capacity(ids.len());
         for id in ids {
             let slot = TileSlot::of(*id);
-            let nodes = match last.take() {
-                Some((level, index, nodes)) if (level, index) == (slot.level, slot.index) => nodes,
-                _ => self.nodes_of(slot.level, slot.index)?,
+            let source = match last.take() {
+                Some((level, index, known)) if (level, index) == (slot.level, slot.index) => known,
+                _ => self.source(slot.level, slot.index)?,
             };
             let outside = StoreError::OutsideTree { asked: id.index, size: self.size() };
-            hashes.push(nodes.get(&slot).ok_or(outside)?);
-            last = Some((slot.level, slot.index, nodes));
+            hashes.push(source.get(&slot).ok_or(outside)?);
+            last = Some((slot.level, slot.index, source));
         }
         Ok(hashes)
     }
@@ -250,45 +288,4 @@ impl NodeReader for Snapshot<'_> {
 pub(crate) fn full(level: TileLevel, index: u64) -> Result<Tile, StoreError> {
     let outside = StoreError::OutsideTree { asked: index, size: TreeSize(index) };
     Tile::new(level, index, TILE_WIDTH).map_err(|_| outside)
-}
-
-/// The leaf of an entry.
-pub(crate) fn entry_leaf(entry: &[u8; ENTRY_BYTES]) -> LeafBytes {
-    let mut leaf = [0; Leaf::LEN];
-    leaf.copy_from_slice(&entry[ENTRY_PREFIX.len()..]);
-    leaf
-}
-
-/// What may be wrong with an entry; the damage without the name of the tile it was held against.
-pub(crate) enum EntryDamage {
-    Length(LeafIndex),
-    Hash(LeafIndex),
-}
-
-impl EntryDamage {
-    pub(crate) fn with_other(self, other: impl FnOnce() -> String) -> Damage {
-        match self {
-            Self::Length(index) => Damage::EntryLength { index },
-            Self::Hash(index) => Damage::LeafHash { index, other: other() },
-        }
-    }
-}
-
-/// Whether entries have the length of leaves and the hashes of the tile beside them.
-pub(crate) fn check_entries(
-    entries: &[[u8; ENTRY_BYTES]],
-    first: u64,
-    nodes: &TileNodes,
-) -> Result<(), EntryDamage> {
-    for (number, entry) in (0u16..).zip(entries) {
-        let index = LeafIndex(first + u64::from(number));
-        let Some((&ENTRY_PREFIX, leaf)) = entry.split_first_chunk() else {
-            return Err(EntryDamage::Length(index));
-        };
-        let slot = TileSlot { level: 0, index: index.0 / WIDTH, first: number, height: 0 };
-        if nodes.get(&slot) != Some(hash_leaf(leaf)) {
-            return Err(EntryDamage::Hash(index));
-        }
-    }
-    Ok(())
 }

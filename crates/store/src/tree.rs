@@ -1,18 +1,14 @@
 //! The right edge of the tree: all that is needed to let it grow, and what tiles that adds.
 
+use crate::bundle::write_bundle;
 use crate::journal::LeafBytes;
 use sigsum_core::merkle::CompactRange;
 use sigsum_core::merkle::tile::{TILE_HEIGHT, TILE_WIDTH, Tile, TileLevel, TileNodes, TileSlot};
-use sigsum_core::{Hash, Leaf, TreeHead, TreeSize};
+use sigsum_core::{Hash, TreeHead, TreeSize};
 use std::sync::Arc;
 
 /// Bytes of a full tile of hashes.
 pub(crate) const TILE_BYTES: usize = TILE_WIDTH as usize * Hash::LEN;
-/// What precedes each leaf in an entry bundle: its length (`tlog-tiles`, "Log entries").
-pub(crate) const ENTRY_PREFIX: [u8; 2] = (Leaf::LEN as u16).to_be_bytes();
-/// Bytes of a leaf in an entry bundle.
-pub(crate) const ENTRY_BYTES: usize = ENTRY_PREFIX.len() + Leaf::LEN;
-
 /// The partial tile at the right edge of one level.
 #[derive(Debug, Clone)]
 pub(crate) struct Edge {
@@ -125,16 +121,6 @@ impl TreeState {
         // The edges were made for just this size.
         Ok(Self::new(size, entries, edges).unwrap_or_else(Self::empty))
     }
-}
-
-/// The bytes of an entry bundle.
-pub(crate) fn write_bundle(leaves: &[LeafBytes]) -> Vec<u8> {
-    let mut out = Vec::with_capacity(leaves.len() * ENTRY_BYTES);
-    for leaf in leaves {
-        out.extend_from_slice(&ENTRY_PREFIX);
-        out.extend_from_slice(leaf);
-    }
-    out
 }
 
 /// Roots of the perfect subtrees that the tree consists of, largest first: within each edge, one

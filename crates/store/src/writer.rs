@@ -1,6 +1,6 @@
 //! Writing tiles.
 
-use crate::durable::{FileError, write_synced};
+use crate::durable::{FileError, swap_in, temporary_path, write_synced};
 use crate::fs::{PUBLIC_DIR, PUBLIC_FILE};
 use crate::place::Place;
 use sigsum_core::merkle::tile::Tile;
@@ -12,8 +12,9 @@ pub(crate) const DIR: &str = "tile";
 
 /// Writes tiles and sees to it that they are durable, with all directories they are in.
 ///
-/// Files are written in place: no tile that is written was ever part of a tree that was signed, so
-/// that half a tile after a crash is only ever written again, with the same bytes.
+/// Full tiles are written in place: none was ever part of a tree that was signed, so that half a
+/// tile after a crash is only ever written again, with the same bytes, before it is of use. Partial
+/// tiles are swapped in whole, as one that a crash left may never be written again.
 #[derive(Debug)]
 pub(crate) struct TileWriter<'a> {
     place: &'a Place,
@@ -28,14 +29,12 @@ impl<'a> TileWriter<'a> {
     /// Writes a tile; its bytes are durable then, but not its name.
     pub(crate) fn write(&mut self, tile: &Tile, bytes: &[u8]) -> Result<(), FileError> {
         let name = tile.path();
-        let path = self.place.join(&name);
-        let written = write_synced(self.place.fs(), &path, bytes, PUBLIC_FILE);
-        match written {
+        match self.try_write(tile, &name, bytes) {
             Err(error) if error.source.kind() == ErrorKind::NotFound => {
                 for dir in parents(&name).collect::<Vec<_>>().into_iter().rev() {
                     self.place.ensure_dir(dir, PUBLIC_DIR)?;
                 }
-                write_synced(self.place.fs(), &path, bytes, PUBLIC_FILE)?;
+                self.try_write(tile, &name, bytes)?;
             }
             other => other?,
         }
@@ -43,6 +42,15 @@ impl<'a> TileWriter<'a> {
         // may have died before it synced.
         self.dirs.extend(parents(&name).map(str::to_owned));
         Ok(())
+    }
+
+    fn try_write(&self, tile: &Tile, name: &str, bytes: &[u8]) -> Result<(), FileError> {
+        let (fs, path) = (self.place.fs(), self.place.join(name));
+        if tile.is_full() {
+            write_synced(fs, &path, bytes, PUBLIC_FILE)
+        } else {
+            swap_in(fs, &temporary_path(&path, ""), &path, bytes, PUBLIC_FILE)
+        }
     }
 
     /// Makes the names durable.

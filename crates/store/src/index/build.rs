@@ -1,8 +1,9 @@
 //! Building the index out of all leaf hashes there are, on all cores.
 //!
-//! Every thread reads its share of the hashes and owns its share of the buckets. Entries for
-//! buckets of others travel in batches through bounded channels; a thread whose peer is busy
-//! empties its own channel meanwhile, so that none waits for another in a circle.
+//! Every thread reads its share of the hashes and owns its share of the shards. Entries are put in
+//! in batches for one shard, whose buckets then stay in the processor's cache. Those for shards of
+//! others travel through bounded channels; a thread whose peer is busy empties its own channel
+//! meanwhile, so that none waits for another in a circle.
 
 use super::{HashIndex, Layout, Mixer, SHARD_BITS, Shard};
 use sigsum_core::Hash;
@@ -43,15 +44,12 @@ pub(crate) struct Build {
     pub(crate) stop: AtomicBool,
 }
 
-/// An entry on its way to the thread that owns its bucket.
-#[derive(Debug, Clone, Copy)]
-struct Parcel {
-    shard: u32,
-    bucket: u32,
-    entry: u64,
+/// Entries for one shard, with their buckets.
+#[derive(Debug)]
+struct Batch {
+    shard: usize,
+    entries: Vec<(u32, u64)>,
 }
-
-type Batch = Vec<Parcel>;
 
 impl Build {
     /// A build of `chunks` whole chunks, laid out for `leaves` leaves.
@@ -135,7 +133,7 @@ impl<'a> Worker<'a> {
         source: &S,
         senders: Vec<SyncSender<Batch>>,
     ) -> Result<Vec<(usize, Shard)>, S::Error> {
-        let mut batches: Vec<Batch> = senders.iter().map(|_| Batch::new()).collect();
+        let mut batches: Vec<Batch> = (0..1 << SHARD_BITS).map(Batch::new).collect();
         let mut buffer = Vec::new();
         while let Some(chunk) = self.build.take_chunk() {
             buffer.clear();
@@ -145,45 +143,39 @@ impl<'a> Worker<'a> {
             }
             let (hashes, _) = buffer.as_chunks::<{ Hash::LEN }>();
             for (index, hash) in (chunk * CHUNK_LEAVES..).zip(hashes) {
-                let parcel = self.parcel(&Hash::new(*hash), index);
-                let owner = parcel.shard as usize % self.threads;
-                if let (Some(batch), Some(to)) = (batches.get_mut(owner), senders.get(owner)) {
-                    batch.push(parcel);
-                    if batch.len() == BATCH_ENTRIES {
-                        let full = std::mem::replace(batch, Batch::with_capacity(BATCH_ENTRIES));
-                        self.deliver(owner, to, full);
-                    }
+                let layout = &self.build.layout;
+                let mixed = layout.mix(&Hash::new(*hash));
+                let shard = Layout::shard(mixed);
+                let Some(batch) = batches.get_mut(shard) else { continue };
+                // Memory ends long before there are 2^32 buckets in a shard.
+                batch.entries.push((layout.bucket(mixed) as u32, Layout::entry(mixed, index)));
+                if batch.entries.len() == BATCH_ENTRIES {
+                    let full = std::mem::replace(batch, Batch::new(shard));
+                    self.deliver(&senders, full);
                 }
             }
             self.build.done.fetch_add(1, Ordering::Relaxed);
+            while let Ok(batch) = self.inbox.try_recv() {
+                self.insert(&batch);
+            }
         }
-        for ((owner, batch), to) in batches.into_iter().enumerate().zip(&senders) {
-            self.deliver(owner, to, batch);
+        for batch in batches {
+            self.deliver(&senders, batch);
         }
         drop(senders);
         while let Ok(batch) = self.inbox.recv() {
-            self.insert(batch);
+            self.insert(&batch);
         }
         let numbers = (self.number..).step_by(self.threads);
         Ok(numbers.zip(self.owned).collect())
     }
 
-    fn parcel(&self, hash: &Hash, index: u64) -> Parcel {
-        let layout = &self.build.layout;
-        let mixed = layout.mix(hash);
-        Parcel {
-            shard: Layout::shard(mixed) as u32,
-            // At most 40 - 6 bits in theory, but memory ends long before 2^32 buckets a shard.
-            bucket: layout.bucket(mixed) as u32,
-            entry: Layout::entry(mixed, index),
-        }
-    }
-
     /// Hands a batch to its owner, and takes in what others send while the owner is busy.
-    fn deliver(&mut self, owner: usize, to: &SyncSender<Batch>, mut batch: Batch) {
-        if owner == self.number {
-            return self.insert(batch);
-        }
+    fn deliver(&mut self, senders: &[SyncSender<Batch>], mut batch: Batch) {
+        let owner = batch.shard % self.threads;
+        let Some(to) = senders.get(owner).filter(|_| owner != self.number) else {
+            return self.insert(&batch);
+        };
         loop {
             match to.try_send(batch) {
                 // The owner is gone only after a failure, which ends the build anyway.
@@ -191,18 +183,23 @@ impl<'a> Worker<'a> {
                 Err(TrySendError::Full(back)) => batch = back,
             }
             match self.inbox.try_recv() {
-                Ok(received) => self.insert(received),
+                Ok(received) => self.insert(&received),
                 Err(TryRecvError::Empty | TryRecvError::Disconnected) => thread::yield_now(),
             }
         }
     }
 
-    fn insert(&mut self, batch: Batch) {
-        for parcel in batch {
-            let shard = parcel.shard as usize / self.threads;
-            if let Some(shard) = self.owned.get_mut(shard) {
-                shard.insert(parcel.bucket as usize, parcel.entry);
+    fn insert(&mut self, batch: &Batch) {
+        if let Some(shard) = self.owned.get_mut(batch.shard / self.threads) {
+            for (bucket, entry) in &batch.entries {
+                shard.insert(*bucket as usize, *entry);
             }
         }
+    }
+}
+
+impl Batch {
+    fn new(shard: usize) -> Self {
+        Self { shard, entries: Vec::with_capacity(BATCH_ENTRIES) }
     }
 }

@@ -24,6 +24,8 @@ impl Journal {
     /// [`StoreError::Damaged`] where leaves that were committed cannot be read, as far as that can
     /// be told: a broken record with none behind it may have been torn by a crash, or have rotted.
     pub(crate) fn recover(place: &Place, integrated: u64) -> Result<(Self, Recovered), StoreError> {
+        // The last process may have died between making a segment and syncing its name.
+        place.sync_dir(DIR)?;
         let mut recovered = Recovered::default();
         let (mut segments, mut has_spare) = (Vec::new(), false);
         for name in place.list(DIR)? {
@@ -35,6 +37,10 @@ impl Journal {
                 None if name.ends_with(".tmp") => place.remove_file(&format!("{DIR}/{name}"))?,
                 None => (),
             }
+        }
+        // There always is one, from the initialisation on.
+        if segments.is_empty() {
+            return Err(StoreError::damaged(place.join(DIR), Damage::Missing));
         }
         let mut closed = Vec::new();
         let mut position = SEGMENT_BYTES;
@@ -66,6 +72,9 @@ impl Journal {
         Ok((Self { place, closed, name, file, position, next, has_spare, buffer }, recovered))
     }
 }
+
+/// What most of a fresh segment is; compared in one go.
+const ZEROS: [u8; 4096] = [0; 4096];
 
 /// A segment while it is read.
 struct Segment {
@@ -134,9 +143,13 @@ impl Segment {
         // headers could make us compute long checksums.
         let furthest = self.cursor.saturating_add((SEGMENT_BYTES / ALIGNMENT) as u64);
         let from = self.position + ALIGNMENT;
-        let (headers, _) = self.bytes.get(from..)?.as_chunks::<ALIGNMENT>();
-        let used = headers.iter().enumerate().filter(|(_, header)| **header != [0; ALIGNMENT]);
-        used.map(|(number, _)| from + number * ALIGNMENT).find_map(|position| {
+        let blocks = self.bytes.get(from..)?.chunks(ZEROS.len()).zip(0..);
+        let used = blocks.filter(|(block, _)| **block != ZEROS[..block.len()]);
+        used.map(|(block, number)| {
+            from + number * ZEROS.len()..from + number * ZEROS.len() + block.len()
+        })
+        .flat_map(|block| block.step_by(ALIGNMENT))
+        .find_map(|position| {
             let announced = self.announced_at(position).filter(|a| a.first() <= furthest)?;
             announced.check().map(|record| (position, record.first))
         })

@@ -1,5 +1,6 @@
 //! What is remembered of tiles that were read.
 
+use crate::store::lock;
 use sigsum_core::merkle::tile::{TileLevel, TileNodes};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
@@ -40,16 +41,13 @@ impl Marks {
     }
 }
 
-/// Tiles of level 0 in a generation: what recent leaves need, in 4 MiB.
-const LEAF_TILES: usize = 256;
-/// Tiles of higher levels in a generation: all of those of 67 million leaves, in 16 MiB.
-const UPPER_TILES: usize = 1024;
+/// Tiles in a generation: all of those of 67 million leaves, in 16 MiB.
+const TILES: usize = 1024;
 
-/// The nodes of full tiles that were used lately.
+/// The nodes of full tiles above level 0 that were used lately.
 #[derive(Debug, Default)]
 pub(crate) struct NodeCache {
-    leaf_tiles: Mutex<Generations>,
-    upper_tiles: Mutex<Generations>,
+    generations: Mutex<Generations>,
 }
 
 /// What was used since a generation was begun, and what was used in the one before: the older one
@@ -61,35 +59,25 @@ struct Generations {
 }
 
 impl NodeCache {
-    fn of(&self, level: u8) -> (&Mutex<Generations>, usize) {
-        match level {
-            0 => (&self.leaf_tiles, LEAF_TILES),
-            _ => (&self.upper_tiles, UPPER_TILES),
-        }
-    }
-
     pub(crate) fn get(&self, level: u8, index: u64) -> Option<Arc<TileNodes>> {
-        let (generations, limit) = self.of(level);
-        let mut generations = generations.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut generations = lock(&self.generations);
         let key = (level, index);
         if let Some(nodes) = generations.young.get(&key) {
             return Some(Arc::clone(nodes));
         }
         let nodes = generations.old.remove(&key)?;
-        generations.put(key, Arc::clone(&nodes), limit);
+        generations.put(key, Arc::clone(&nodes));
         Some(nodes)
     }
 
     pub(crate) fn put(&self, level: u8, index: u64, nodes: Arc<TileNodes>) {
-        let (generations, limit) = self.of(level);
-        let mut generations = generations.lock().unwrap_or_else(PoisonError::into_inner);
-        generations.put((level, index), nodes, limit);
+        lock(&self.generations).put((level, index), nodes);
     }
 }
 
 impl Generations {
-    fn put(&mut self, key: (u8, u64), nodes: Arc<TileNodes>, limit: usize) {
-        if self.young.len() >= limit {
+    fn put(&mut self, key: (u8, u64), nodes: Arc<TileNodes>) {
+        if self.young.len() >= TILES {
             self.old = std::mem::take(&mut self.young);
         }
         self.young.insert(key, nodes);
@@ -107,14 +95,14 @@ mod tests {
     #[test]
     fn a_cache_stays_within_two_generations_and_keeps_what_is_used() {
         let cache = NodeCache::default();
-        for index in 0..10 * LEAF_TILES as u64 {
-            cache.put(0, index, nodes(1));
+        for index in 0..10 * TILES as u64 {
+            cache.put(1, index, nodes(1));
             if index > 0 {
-                assert!(cache.get(0, 0).is_some(), "used all the time, gone at {index}");
+                assert!(cache.get(1, 0).is_some(), "used all the time, gone at {index}");
             }
         }
-        let kept = (0..10 * LEAF_TILES as u64).filter(|i| cache.get(0, *i).is_some()).count();
-        assert!(kept <= 2 * LEAF_TILES, "{kept}");
+        let kept = (0..10 * TILES as u64).filter(|i| cache.get(1, *i).is_some()).count();
+        assert!(kept <= 2 * TILES, "{kept}");
     }
 
     #[test]
@@ -124,7 +112,7 @@ mod tests {
         cache.put(2, 5, nodes(2));
         assert_eq!(cache.get(1, 5).unwrap(), nodes(1));
         assert_eq!(cache.get(2, 5).unwrap(), nodes(2));
-        assert!(cache.get(0, 5).is_none());
+        assert!(cache.get(3, 5).is_none());
     }
 
     #[test]
