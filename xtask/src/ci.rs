@@ -13,7 +13,7 @@ use clap::ValueEnum;
 
 use self::report::Report;
 use self::run::{Command, succeeded};
-use crate::tidy;
+use crate::{measure, tidy};
 
 /// One of the checks, in the order in which they run: the quick ones first, and so that later
 /// builds find what earlier ones left.
@@ -29,6 +29,10 @@ pub(crate) enum Step {
     Doc,
     /// The demo as the README gives it.
     Demo,
+    /// A quick run of the load generators: shows that they work, measures little.
+    Bench,
+    /// A short run of killing servers under load.
+    Soak,
     /// Each fuzz target for ten seconds.
     Fuzz,
     /// The tests as the README gives them.
@@ -98,9 +102,20 @@ impl Step {
                 Ok(words) => succeeded(Command::of(root, &words).run()),
                 Err(why) => Outcome::Failed(why),
             },
+            Self::Bench => measured(measure::run(root, "bench", &["--quick".into()])),
+            Self::Soak => measured(measure::run(root, "soak", &["--short".into()])),
             Self::Fuzz => fuzz(root),
             Self::Test => test(root, report),
         }
+    }
+}
+
+/// The outcome of a run of the load generators.
+fn measured(result: Result<bool, measure::MeasureError>) -> Outcome {
+    match result {
+        Ok(true) => Outcome::Passed,
+        Ok(false) => Outcome::Failed("it ended badly, see above".to_owned()),
+        Err(error) => Outcome::Failed(error.to_string()),
     }
 }
 

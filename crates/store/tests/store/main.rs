@@ -1,6 +1,7 @@
 //! Tests of a whole store: through its public face only.
 
 #![allow(clippy::unwrap_used, reason = "a test that goes wrong may panic")]
+#![allow(clippy::print_stdout, reason = "says which of the many crashes a failure is about")]
 
 mod crash;
 mod damage;
