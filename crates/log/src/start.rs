@@ -99,6 +99,11 @@ pub async fn start(config: Config, context: Context) -> Result<Handle, StartErro
 
     let metrics = LogMetrics::register(&context.service.metrics)?;
     metrics.committed_size.set(gauge_value(store.committed_size().0));
+    if let Some(head) = served.head() {
+        let cosignatures = head.cosigned.cosignatures().len();
+        metrics.published_size.set(gauge_value(head.size().0));
+        metrics.published_cosignatures.set(gauge_value(cosignatures as u64));
+    }
     let health = &context.service.health;
     let shutdown = context.service.shutdown.child();
     let (indexing, indexed) = watch_index(store.clone(), health.part("leaf index"));

@@ -143,7 +143,7 @@ pub fn format(view: &LogView) -> Option<String> {
     Some(writer.finish())
 }
 
-/// Reads what [`format`] writes. A file without `node_hash` lines, as sigsum-go describes it, is
+/// Reads what [`format()`] writes. A file without `node_hash` lines, as sigsum-go describes it, is
 /// read from leaf 0 again.
 ///
 /// # Errors

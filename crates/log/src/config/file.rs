@@ -188,8 +188,10 @@ impl FileConfig {
         config.max_range = self.primary.max_range.unwrap_or(config.max_range);
         config.witness_requests_per_day = self.primary.witness_requests_per_day;
         config.publish_without_quorum = self.primary.publish_without_quorum.unwrap_or(false);
-        // log-go's default place goes with its default directory, not with one of the operator's.
-        let default_sth = is_default_dir.then(|| DEFAULT_STH_FILE.into());
+        // log-go's default place goes with its default directory, not with one of the operator's,
+        // nor with a tree that is gone when the process ends.
+        let keeps_sth = is_default_dir && matches!(config.storage, Storage::DataDir(_));
+        let default_sth = keeps_sth.then(|| DEFAULT_STH_FILE.into());
         config.sth_file = self.primary.sth_file.or(default_sth);
         config.check()?;
         Ok(Settings {
