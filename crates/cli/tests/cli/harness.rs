@@ -4,7 +4,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
-use std::sync::mpsc;
+use std::sync::{Mutex, mpsc};
 use std::time::Duration;
 
 /// A daemon that says nothing for so long will not start.
@@ -137,7 +137,7 @@ pub(crate) struct Daemon {
     pub(crate) url: String,
     /// What it said before it listened.
     pub(crate) said: String,
-    lines: mpsc::Receiver<String>,
+    lines: Mutex<mpsc::Receiver<String>>,
 }
 
 impl Daemon {
@@ -150,6 +150,7 @@ impl Daemon {
             .spawn()
             .unwrap();
         let (sender, lines) = mpsc::channel();
+        let lines = Mutex::new(lines);
         let mut daemon = Self { child, url: String::new(), said: String::new(), lines };
         let stderr = BufReader::new(daemon.child.stderr.take().unwrap());
         std::thread::spawn(move || {
@@ -171,7 +172,7 @@ impl Daemon {
     #[track_caller]
     fn wait_for(&mut self, beginning: &str) -> String {
         loop {
-            match self.lines.recv_timeout(START_LIMIT) {
+            match self.lines.get_mut().unwrap().recv_timeout(START_LIMIT) {
                 Ok(line) => match line.strip_prefix(beginning) {
                     Some(rest) => return rest.to_owned(),
                     None => self.said += &format!("{line}\n"),
@@ -179,6 +180,11 @@ impl Daemon {
                 Err(_) => panic!("no line {beginning:?} in:\n{}", self.said),
             }
         }
+    }
+
+    /// The process, to be looked at in `/proc`.
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.id()
     }
 
     /// SIGKILL, as a crash.
@@ -193,7 +199,8 @@ impl Daemon {
         let pid = Pid::from_raw(self.child.id().cast_signed()).unwrap();
         kill_process(pid, Signal::TERM).unwrap();
         let status = self.child.wait().unwrap();
-        let said: String = self.lines.try_iter().map(|line| line + "\n").collect();
+        let lines = self.lines.get_mut().unwrap();
+        let said: String = lines.iter().map(|line| line + "\n").collect();
         assert!(status.success(), "{status}: {said}");
         said
     }

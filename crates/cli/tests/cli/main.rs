@@ -1,16 +1,24 @@
 //! The real executable, run as its users run it.
 #![allow(clippy::unwrap_used, reason = "a test that goes wrong may panic")]
 
+mod bad_checkpoints;
+mod bad_input;
+mod connections;
 mod crash;
+mod crash_witness;
 mod demo;
 mod documents;
+mod floods;
 mod harness;
 mod keys;
+mod lab;
 mod metrics;
 mod network;
 mod public_proof;
+mod signed_log;
 mod snapshots;
 mod start;
 mod submit;
 mod tokens;
+mod wire;
 mod witness;
