@@ -3,6 +3,7 @@
 
 mod add_leaf;
 mod lab;
+mod machine;
 mod monitor;
 mod reads;
 mod start;
@@ -107,6 +108,7 @@ pub(crate) async fn run(options: &Options, program: &Path, data: &Path) -> Resul
     let data = options.directory.as_deref().unwrap_or(data);
     let all = options.what.is_empty() || options.what.contains(&What::All);
     let settings = Settings::new(options);
+    machine::describe(data).await?;
     let mut lab = Lab::new(settings, program, data);
     let mut rows = Vec::new();
     for what in ORDER.into_iter().filter(|what| all || options.what.contains(what)) {

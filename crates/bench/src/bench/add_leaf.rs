@@ -11,9 +11,11 @@ use crate::report::{Goal, Row, grouped, rate, time};
 use crate::usage::disk_bytes;
 use sigsum_core::wire::log::{AddLeafRequest, endpoint};
 use sigsum_keys::{Ed25519Signer, SigningSeed};
+use std::fmt;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// Leaves that are signed for each second of load. A log that takes more ends the load early.
 const LEAVES_PER_SECOND: u64 = 60_000;
@@ -21,6 +23,8 @@ const LEAVES_PER_SECOND: u64 = 60_000;
 const KEYS: usize = 4096;
 /// Connections, unless the settings say how many.
 const CONNECTIONS: [usize; 3] = [16, 64, 256];
+/// Pause between two looks at the head.
+const BETWEEN_LOOKS: Duration = Duration::from_millis(20);
 /// The number of connections that the bar is about.
 const BAR_CONNECTIONS: usize = 64;
 
@@ -83,7 +87,6 @@ pub(crate) async fn run(lab: &mut Lab) -> Result<Vec<Row>, Failure> {
     for (number, connections) in connections.into_iter().enumerate() {
         let leaves = sign(LEAVES_PER_SECOND * (duration.as_secs() + 2), number as u64);
         let measured = load(&running, leaves, duration, connections).await?;
-        println!("{measured}");
         rows.push(row(&measured, log.network.witnesses.len(), log));
     }
     let size = published(running.address, 0).await?.size.0;
@@ -104,7 +107,10 @@ async fn load(
     let sources = (0..connections).map(|_| Submitter(Arc::clone(&supply))).collect();
     let servers = [running.daemon.pid()];
     let load = Load { address: running.address, duration, servers: &servers };
+    let watcher = tokio::spawn(watch_heads(running.address, Instant::now() + duration));
     let measured = run_load(load, sources).await?;
+    let heads = watcher.await.map_err(|e| Failure::server("the watcher of heads", e))??;
+    println!("{measured}\n      heads published meanwhile: {heads}");
     // Every leaf was new, so that the tree must have grown by exactly what was acknowledged.
     let due = before + supply.acknowledged.load(Ordering::Relaxed);
     let size = published(running.address, due).await?.size.0;
@@ -113,6 +119,34 @@ async fn load(
         return Err(Failure::server("add-leaf", what));
     }
     Ok(measured)
+}
+
+/// What a look at the head every now and then shows.
+struct Heads {
+    published: usize,
+    longest_pause: Duration,
+}
+
+impl fmt::Display for Heads {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}, longest pause {}", self.published, time(self.longest_pause))
+    }
+}
+
+/// Counts the heads that the log publishes until then.
+async fn watch_heads(address: SocketAddr, until: Instant) -> Result<Heads, Failure> {
+    let (mut last, mut since) = (published(address, 0).await?.size, Instant::now());
+    let mut heads = Heads { published: 0, longest_pause: Duration::ZERO };
+    while Instant::now() < until {
+        tokio::time::sleep(BETWEEN_LOOKS).await;
+        let size = published(address, 0).await?.size;
+        heads.longest_pause = heads.longest_pause.max(since.elapsed());
+        if size > last {
+            heads.published += 1;
+            (last, since) = (size, Instant::now());
+        }
+    }
+    Ok(heads)
 }
 
 fn row(measured: &Measured, witnesses: usize, log: &Prepared) -> Row {

@@ -32,7 +32,11 @@ pub(crate) async fn run(lab: &mut Lab) -> Result<Vec<Row>, Failure> {
     let log_cpu = cpu_time(running.daemon.pid())?;
     let state = ["--state-directory", "monitor-state"];
     let mut command = sandbox.command(&["monitor", "-p", CLIENT_POLICY, "--interval", "1s"]);
-    command.args(state).arg("watched.pub").stdin(Stdio::null()).stdout(Stdio::piped());
+    command
+        .args(state)
+        .args(["--diagnostics", "warning", "watched.pub"])
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped());
     let begin = Instant::now();
     let child = command.spawn().map_err(Failure::file("run", command.get_program()))?;
     let mut monitor = Killed(child);

@@ -13,20 +13,15 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 use tokio::sync::watch;
 
-/// A server is killed at most so long after it listens: some heads are published until then, and
-/// some hundred leaves or checkpoints stored.
-const LONGEST_LIFE_MS: u64 = 400;
 /// One in so many kills comes while the server is starting.
 const DURING_START: u64 = 6;
 /// A start is killed within this time, at any of its steps.
 const LONGEST_START_MS: u64 = 40;
-/// One in so many kills comes right after the server listens.
-const AT_ONCE: u64 = 6;
-/// Time in which clients find out how their last requests ended, once the server is up for good.
-const SETTLING: Duration = Duration::from_millis(500);
-/// Lines of one server's log that are shown.
-const SHOWN_ERRORS: usize = 5;
-
+/// Other kills come at most so long after the server listens, each as often as the others: within
+/// its first requests, before it has published a head, and after several.
+const LONGEST_LIFE_MS: [u64; 3] = [20, 300, 1500];
+/// How a line of level error looks, in log-go's format and in the plain one.
+const ERROR_LEVELS: [&str; 2] = [" [ERRO] ", " ERROR "];
 /// Where the server is now, for its clients; nowhere while it is down.
 #[derive(Debug, Clone)]
 pub(crate) struct Target {
@@ -77,7 +72,8 @@ pub(crate) struct Tally {
     kills: u32,
     during_start: u32,
     starts: Latencies,
-    error_lines: Vec<String>,
+    /// What the server complained of.
+    pub(crate) error_lines: Vec<String>,
 }
 
 impl<'a> Assault<'a> {
@@ -104,8 +100,9 @@ impl<'a> Assault<'a> {
                 continue;
             }
             let daemon = self.start()?;
-            let longest = if self.random.once_in(AT_ONCE) { 10 } else { LONGEST_LIFE_MS };
-            self.pause(longest * 1000).await;
+            let kind = self.random.below(LONGEST_LIFE_MS.len() as u64);
+            let longest_ms = LONGEST_LIFE_MS.into_iter().nth(usize::try_from(kind).unwrap_or(0));
+            self.pause(longest_ms.unwrap_or(0) * 1000).await;
             let said = daemon.kill()?;
             self.address.send_replace(None);
             self.note(said);
@@ -120,11 +117,6 @@ impl<'a> Assault<'a> {
         self.tally.starts.add(begin.elapsed());
         self.address.send_replace(Some(address));
         Ok(daemon)
-    }
-
-    /// Lets the load go on for a while.
-    pub(crate) async fn let_settle(&mut self) {
-        tokio::time::sleep(SETTLING).await;
     }
 
     /// Tells the clients to end.
@@ -142,7 +134,8 @@ impl<'a> Assault<'a> {
     }
 
     fn note(&mut self, said: Vec<String>) {
-        self.tally.error_lines.extend(said.into_iter().filter(|line| line.contains(" ERROR")));
+        let is_error = |line: &String| ERROR_LEVELS.iter().any(|level| line.contains(level));
+        self.tally.error_lines.extend(said.into_iter().filter(is_error));
     }
 
     /// Not a wait for anything: the moment of the kill is what the soak varies.
@@ -157,10 +150,6 @@ impl fmt::Display for Tally {
         let (p50, max) = (milliseconds(starts.p50), milliseconds(starts.max));
         write!(f, "  kills: {}, of them {} during start", self.kills, self.during_start)?;
         write!(f, "\n  starts: median {p50}, longest {max}")?;
-        write!(f, "\n  lines of level ERROR in the server's log: {}", self.error_lines.len())?;
-        for line in self.error_lines.iter().take(SHOWN_ERRORS) {
-            write!(f, "\n    {line}")?;
-        }
-        Ok(())
+        write!(f, "\n  lines of level ERROR in the server's log: {}", self.error_lines.len())
     }
 }

@@ -30,6 +30,8 @@ const SUBMITTERS: u64 = 8;
 const PROVERS: u64 = 2;
 /// What was acknowledged must be published after so long.
 const PUBLICATION_LIMIT: Duration = Duration::from_secs(60);
+/// Time under load in the end, without a kill: heads must be published all the while.
+const HEALTHY: Duration = Duration::from_secs(5);
 /// Pause between two looks at the head.
 const LOOK_AGAIN: Duration = Duration::from_millis(50);
 
@@ -52,15 +54,23 @@ pub(crate) async fn run(setting: &Setting<'_>) -> Result<Violations, Failure> {
     }
     clients.spawn(watch(Arc::clone(&seen), assault.target()));
     assault.run(setting.kills).await?;
+    let daemon = assault.start()?;
+    let heads_before = seen.heads().len();
+    tokio::time::sleep(HEALTHY).await;
+    if seen.heads().len() == heads_before {
+        seen.violations.add(format!("no head was published in {HEALTHY:?} of steady load"));
+    }
     assault.end_load();
     while clients.join_next().await.is_some() {}
-
-    let daemon = assault.start()?;
     let last = assault.target().address().unwrap_or_else(|| SocketAddr::from(([127, 0, 0, 1], 0)));
     let (head, leaves) = settle(last, &seen).await?;
     let tally = assault.stop(daemon)?;
     judge(&seen, &head, &leaves);
     inspect(&network, &head, &seen.violations);
+    for line in &tally.error_lines {
+        // Its witnesses and its disk are fine.
+        seen.violations.add(format!("the log complained: {line}"));
+    }
     print_counts(&seen, &tally, &head);
     Ok(Arc::try_unwrap(seen).map(|seen| seen.violations).unwrap_or_default())
 }
@@ -98,12 +108,23 @@ async fn settle(address: SocketAddr, seen: &Seen) -> Result<(TreeHead, Vec<Leaf>
     }
 }
 
+/// The head that is served, as soon as there is one.
 async fn head_of(address: SocketAddr) -> Result<CosignedTreeHead, Failure> {
-    let answer = once(address, &get(endpoint::GET_TREE_HEAD)).await;
-    let (status, body) = answer.map_err(|e| Failure::server("get-tree-head", e))?;
-    match parse_tree_head(&body) {
-        Ok(head) if status == 200 => Ok(head),
-        _ => Err(Failure::server("get-tree-head", format!("status {status} at the end"))),
+    let deadline = Instant::now() + PUBLICATION_LIMIT;
+    loop {
+        let answer = once(address, &get(endpoint::GET_TREE_HEAD)).await;
+        let (status, body) = answer.map_err(|e| Failure::server("get-tree-head", e))?;
+        match parse_tree_head(&body) {
+            Ok(head) if status == 200 => return Ok(head),
+            // None was ever published.
+            _ if status == 503 && Instant::now() < deadline => {
+                tokio::time::sleep(LOOK_AGAIN).await;
+            }
+            _ => {
+                let what = format!("status {status} at the end");
+                return Err(Failure::server("get-tree-head", what));
+            }
+        }
     }
 }
 
