@@ -1,13 +1,14 @@
 //! `kill -9` at random moments under load: nothing that was acknowledged is lost, nothing that was
 //! served is contradicted. `cargo xtask soak` does the same for longer.
 
-use crate::harness::{Network, http};
+use crate::harness::{LOG_ARGS, Network, Sandbox, http};
+use crate::wire::try_ask;
 use sigsum_core::leaf::leaf_signing_bytes;
 use sigsum_core::wire::log::{AddLeafRequest, parse_tree_head};
 use sigsum_core::{Hash, Message, TreeHead};
 use sigsum_keys::Ed25519Signer;
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 /// How often the log is killed here.
@@ -24,34 +25,63 @@ struct Seen {
     stop: AtomicBool,
 }
 
+impl Seen {
+    /// The log has all that it acknowledged, and its tree contradicts no head that it served.
+    #[track_caller]
+    fn is_kept_by(&self, url: &str) {
+        let acknowledged = self.acknowledged.lock().unwrap();
+        assert!(!acknowledged.is_empty());
+        let size = wait_until_published(url, &acknowledged);
+        let hashes = all_leaf_hashes(url, size);
+        for leaf_hash in acknowledged.iter() {
+            assert!(hashes.contains(leaf_hash), "an acknowledged leaf is missing");
+        }
+        for head in self.heads.lock().unwrap().iter() {
+            let mut range = sigsum_core::merkle::CompactRange::new();
+            range.append_many(hashes.iter().take(head.size.0 as usize).copied());
+            assert_eq!(range.tree_head(), *head, "a head that was served is contradicted");
+        }
+    }
+
+    /// Submits and watches while something is done to the log.
+    fn under_load<T>(&self, url: &str, signer: &Ed25519Signer, act: impl FnOnce() -> T) -> T {
+        self.stop.store(false, Ordering::SeqCst);
+        std::thread::scope(|scope| {
+            for _ in 0..SUBMITTERS {
+                scope.spawn(|| submit_until_stopped(url, signer, self));
+            }
+            scope.spawn(|| watch_until_stopped(url, self));
+            let done = act();
+            self.stop.store(true, Ordering::SeqCst);
+            done
+        })
+    }
+}
+
 fn request(signer: &Ed25519Signer, number: u64) -> AddLeafRequest {
     let message = Message::of_data(&number.to_be_bytes());
     let signature = signer.sign_now(&leaf_signing_bytes(&message.checksum()));
     AddLeafRequest { message, signature, public_key: signer.public_key() }
 }
 
-/// The log may vanish in the middle of an answer, so failures are expected here.
-fn try_http(url: &str, method: &str, path: &str, body: &[u8]) -> Option<(u16, String)> {
-    let (url, method, path, body) =
-        (url.to_owned(), method.to_owned(), path.to_owned(), body.to_vec());
-    std::panic::catch_unwind(move || http(&url, &method, &path, &body)).ok()
-}
-
 fn submit_until_stopped(url: &str, signer: &Ed25519Signer, seen: &Seen) {
     while !seen.stop.load(Ordering::SeqCst) {
         let request = request(signer, seen.next.fetch_add(1, Ordering::SeqCst));
-        let Some((200, _)) = try_http(url, "POST", "/add-leaf", &request.to_body()) else {
-            continue;
-        };
-        seen.acknowledged.lock().unwrap().push(request.leaf().hash());
+        let answer = try_ask(url, "POST", "/add-leaf", &request.to_body());
+        if answer.is_some_and(|answer| answer.status == 200) {
+            seen.acknowledged.lock().unwrap().push(request.leaf().hash());
+        }
     }
 }
 
 fn watch_until_stopped(url: &str, seen: &Seen) {
     while !seen.stop.load(Ordering::SeqCst) {
-        let Some((200, body)) = try_http(url, "GET", "/get-tree-head", b"") else { continue };
-        let Ok(head) = parse_tree_head(body.as_bytes()) else { continue };
-        assert!(!head.cosignatures().is_empty() || head.signed.tree_head.size.0 == 0, "{body}");
+        let Some(answer) = try_ask(url, "GET", "/get-tree-head", b"") else { continue };
+        if answer.status != 200 {
+            continue;
+        }
+        let head = parse_tree_head(&answer.body).unwrap();
+        assert!(!head.cosignatures().is_empty(), "{}", answer.text());
         let mut heads = seen.heads.lock().unwrap();
         if heads.last() != Some(&head.signed.tree_head) {
             heads.push(head.signed.tree_head);
@@ -74,38 +104,19 @@ fn all_leaf_hashes(url: &str, size: u64) -> Vec<Hash> {
 
 #[test]
 fn a_log_killed_under_load_keeps_its_word() {
-    std::panic::set_hook(Box::new(|_| {})); // expected failures of clients say nothing
     let mut network = Network::start(1, 1);
     let signer = Ed25519Signer::generate().unwrap();
-    let seen = Arc::new(Seen::default());
+    let seen = Seen::default();
     for kill in 0..KILLS {
-        seen.stop.store(false, Ordering::SeqCst);
         let url = network.log_url().to_owned();
-        std::thread::scope(|scope| {
-            for _ in 0..SUBMITTERS {
-                scope.spawn(|| submit_until_stopped(&url, &signer, &seen));
-            }
-            scope.spawn(|| watch_until_stopped(&url, &seen));
+        seen.under_load(&url, &signer, || {
             // Not a wait for anything: the moment of the crash is what the test varies.
             std::thread::park_timeout(Duration::from_millis(60 + u64::from(kill) * 37));
             network.log.take().unwrap().kill();
-            seen.stop.store(true, Ordering::SeqCst);
         });
         network.start_log();
     }
-    let _ = std::panic::take_hook();
-    let acknowledged = seen.acknowledged.lock().unwrap();
-    assert!(!acknowledged.is_empty());
-    let size = wait_until_published(network.log_url(), &acknowledged);
-    let hashes = all_leaf_hashes(network.log_url(), size);
-    for leaf_hash in acknowledged.iter() {
-        assert!(hashes.contains(leaf_hash), "an acknowledged leaf is missing");
-    }
-    for head in seen.heads.lock().unwrap().iter() {
-        let mut range = sigsum_core::merkle::CompactRange::new();
-        range.append_many(hashes.iter().take(head.size.0 as usize).copied());
-        assert_eq!(range.tree_head(), *head, "a head that was served is contradicted");
-    }
+    seen.is_kept_by(network.log_url());
 }
 
 /// Submits nothing more and waits until the published tree has everything acknowledged.
@@ -122,4 +133,78 @@ fn wait_until_published(url: &str, acknowledged: &[Hash]) -> u64 {
         std::thread::park_timeout(Duration::from_millis(50));
     }
     panic!("the acknowledged leaves were not published");
+}
+
+#[test]
+fn sigterm_under_load_loses_nothing_and_ends_well() {
+    let mut network = Network::start(1, 1);
+    let signer = Ed25519Signer::generate().unwrap();
+    let seen = Seen::default();
+    for round in 0..3 {
+        let url = network.log_url().to_owned();
+        seen.under_load(&url, &signer, || {
+            std::thread::park_timeout(Duration::from_millis(100 + round * 60));
+            network.log.take().unwrap().stop();
+        });
+        network.start_log();
+    }
+    seen.is_kept_by(network.log_url());
+}
+
+#[test]
+fn a_log_killed_while_it_stops_keeps_its_word() {
+    let mut network = Network::start(1, 1);
+    let signer = Ed25519Signer::generate().unwrap();
+    let seen = Seen::default();
+    for round in 0..5 {
+        let url = network.log_url().to_owned();
+        seen.under_load(&url, &signer, || {
+            std::thread::park_timeout(Duration::from_millis(60));
+            let log = network.log.take().unwrap();
+            log.terminate();
+            std::thread::park_timeout(Duration::from_millis(round));
+            log.kill();
+        });
+        network.start_log();
+    }
+    seen.is_kept_by(network.log_url());
+}
+
+#[test]
+fn a_log_killed_while_it_starts_serves_the_same_head_in_the_end() {
+    let mut network = Network::start(1, 1);
+    let signer = Ed25519Signer::generate().unwrap();
+    let seen = Seen::default();
+    let url = network.log_url().to_owned();
+    seen.under_load(&url, &signer, || std::thread::park_timeout(Duration::from_millis(300)));
+    network.log.take().unwrap().kill();
+    for round in 0..20 {
+        let mut command = network.sandbox.command(&LOG_ARGS);
+        let mut child = command.stderr(std::process::Stdio::null()).spawn().unwrap();
+        std::thread::park_timeout(Duration::from_millis(round * 4));
+        child.kill().unwrap();
+        child.wait().unwrap();
+    }
+    network.start_log();
+    seen.is_kept_by(network.log_url());
+}
+
+#[test]
+fn a_directory_whose_making_was_killed_is_whole_or_can_be_made_again() {
+    let sandbox = Sandbox::new();
+    sandbox.key("log-key");
+    sandbox.write("log-policy", "quorum none\n");
+    let init = ["log", "init", "--data-dir", "log", "--key-file", "log-key"];
+    for round in 0..15 {
+        let mut command = sandbox.command(&init);
+        let null = std::process::Stdio::null;
+        let mut child = command.stdout(null()).stderr(null()).spawn().unwrap();
+        std::thread::park_timeout(Duration::from_micros(round * 700));
+        child.kill().unwrap();
+        child.wait().unwrap();
+        let _ = sandbox.run(&init); // says so where it was whole
+        let log = sandbox.daemon(&LOG_ARGS);
+        log.stop();
+        std::fs::remove_dir_all(sandbox.path("log")).unwrap();
+    }
 }

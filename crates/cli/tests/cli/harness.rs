@@ -193,11 +193,16 @@ impl Daemon {
         self.child.wait().unwrap();
     }
 
+    /// SIGTERM; what becomes of the daemon is looked at later.
+    pub(crate) fn terminate(&self) {
+        let pid = Pid::from_raw(self.child.id().cast_signed()).unwrap();
+        kill_process(pid, Signal::TERM).unwrap();
+    }
+
     /// SIGTERM; the daemon must end well.
     #[track_caller]
     pub(crate) fn stop(mut self) -> String {
-        let pid = Pid::from_raw(self.child.id().cast_signed()).unwrap();
-        kill_process(pid, Signal::TERM).unwrap();
+        self.terminate();
         let status = self.child.wait().unwrap();
         let lines = self.lines.get_mut().unwrap();
         let said: String = lines.iter().map(|line| line + "\n").collect();
