@@ -2,10 +2,10 @@
 //! served is contradicted. `cargo xtask soak` does the same for longer.
 
 use crate::harness::{LOG_ARGS, Network, Sandbox, http};
+use crate::leaf::add_leaf_request;
 use crate::wire::try_ask;
-use sigsum_core::leaf::leaf_signing_bytes;
-use sigsum_core::wire::log::{AddLeafRequest, parse_tree_head};
-use sigsum_core::{Hash, Message, TreeHead};
+use sigsum_core::wire::log::parse_tree_head;
+use sigsum_core::{Hash, TreeHead};
 use sigsum_keys::Ed25519Signer;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -58,15 +58,9 @@ impl Seen {
     }
 }
 
-fn request(signer: &Ed25519Signer, number: u64) -> AddLeafRequest {
-    let message = Message::of_data(&number.to_be_bytes());
-    let signature = signer.sign_now(&leaf_signing_bytes(&message.checksum()));
-    AddLeafRequest { message, signature, public_key: signer.public_key() }
-}
-
 fn submit_until_stopped(url: &str, signer: &Ed25519Signer, seen: &Seen) {
     while !seen.stop.load(Ordering::SeqCst) {
-        let request = request(signer, seen.next.fetch_add(1, Ordering::SeqCst));
+        let request = add_leaf_request(signer, seen.next.fetch_add(1, Ordering::SeqCst));
         let answer = try_ask(url, "POST", "/add-leaf", &request.to_body());
         if answer.is_some_and(|answer| answer.status == 200) {
             seen.acknowledged.lock().unwrap().push(request.leaf().hash());
@@ -122,8 +116,10 @@ fn a_log_killed_under_load_keeps_its_word() {
 /// Submits nothing more and waits until the published tree has everything acknowledged.
 fn wait_until_published(url: &str, acknowledged: &[Hash]) -> u64 {
     for _ in 0..600 {
+        // 503 as long as no head has been cosigned.
         let (_, body) = http(url, "GET", "/get-tree-head", b"");
-        let size = parse_tree_head(body.as_bytes()).unwrap().signed.tree_head.size.0;
+        let head = parse_tree_head(body.as_bytes());
+        let size = head.map_or(0, |head| head.signed.tree_head.size.0);
         if size >= acknowledged.len() as u64 {
             let hashes = all_leaf_hashes(url, size);
             if acknowledged.iter().all(|hash| hashes.contains(hash)) {

@@ -229,7 +229,11 @@ impl Network {
     /// Makes keys and directories, and starts everything. The policy is in the file `policy`; the
     /// log's own, without its URL, in `log-policy`.
     pub(crate) fn start(witnesses: usize, quorum: usize) -> Self {
-        let sandbox = Sandbox::new();
+        Self::start_in(Sandbox::new(), witnesses, quorum)
+    }
+
+    /// The same, in a sandbox that has been prepared.
+    pub(crate) fn start_in(sandbox: Sandbox, witnesses: usize, quorum: usize) -> Self {
         sandbox.key("log-key");
         let mut policy = String::new();
         let mut names = Vec::new();

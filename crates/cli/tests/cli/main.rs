@@ -1,6 +1,7 @@
 //! The real executable, run as its users run it.
 #![allow(clippy::unwrap_used, reason = "a test that goes wrong may panic")]
 
+mod at_once;
 mod bad_checkpoints;
 mod bad_input;
 mod connections;
@@ -9,9 +10,11 @@ mod crash_witness;
 mod demo;
 mod documents;
 mod floods;
+mod full_disk;
 mod harness;
 mod keys;
 mod lab;
+mod leaf;
 mod metrics;
 mod network;
 mod public_proof;
