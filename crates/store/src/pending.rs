@@ -35,11 +35,12 @@ impl Pending {
         self.queue.read().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Adds leaves that were made durable.
-    pub(crate) fn push(&self, leaves: &[LeafBytes], hashes: &[Hash]) {
+    /// Adds leaves that were made durable. Nobody sees them before `also` has been done.
+    pub(crate) fn push(&self, leaves: &[LeafBytes], hashes: &[Hash], also: impl FnOnce()) {
         let mut queue = self.write();
         queue.leaves.extend_from_slice(leaves);
         queue.hashes.extend_from_slice(hashes);
+        also();
     }
 
     /// Drops the first so many leaves, which are in tiles now.

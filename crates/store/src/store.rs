@@ -156,10 +156,9 @@ impl Shared {
         let (durable, result) = journal.append(&new_leaves);
         // Also what an error did not keep from being durable is in the log now.
         let (durable_leaves, durable_hashes) = (&new_leaves[..durable], &new_hashes[..durable]);
-        self.pending.push(durable_leaves, durable_hashes);
-        for (place, hash) in (first..).zip(durable_hashes) {
-            index.insert(hash, place);
-        }
+        self.pending.push(durable_leaves, durable_hashes, || {
+            (first..).zip(durable_hashes).for_each(|(place, hash)| index.insert(hash, place));
+        });
         result?;
         Ok(committed)
     }
