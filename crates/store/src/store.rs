@@ -226,3 +226,38 @@ impl LeafLog for Store {
         self.snapshot().state().range().clone()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::index::Mixer;
+    use sigsum_core::{Checksum, KeyHash, Signature};
+
+    fn leaf(n: u8) -> Leaf {
+        Leaf {
+            checksum: Checksum::new([n; 32]),
+            signature: Signature::new([n; 64]),
+            key_hash: KeyHash::new([n; 32]),
+        }
+    }
+
+    #[test]
+    fn leaves_are_told_apart_by_their_whole_hash() {
+        let place = Place::memory();
+        let key = PublicKey::new([1; 32]);
+        Store::init(&place, &key).unwrap();
+        let store = Store::open(&place, &key).unwrap();
+        store.wait_for_index().unwrap();
+        let leaves: Vec<Leaf> = (0..200).map(leaf).collect();
+        store.commit(&leaves[..100]).unwrap();
+        store.integrate().unwrap();
+        store.commit(&leaves[100..]).unwrap();
+        // One bucket, one tag for all of them.
+        let index = HashIndex::new(Mixer::new(&[0; Mixer::SECRET_BYTES]), 0);
+        (0..).zip(&leaves).for_each(|(place, leaf)| index.insert(&leaf.hash(), place));
+        for (place, leaf) in (0..).zip(&leaves) {
+            assert_eq!(store.shared.find(&index, &leaf.hash()).unwrap(), Some(place));
+        }
+        assert_eq!(store.shared.find(&index, &leaf(200).hash()).unwrap(), None);
+    }
+}
