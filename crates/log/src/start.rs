@@ -16,7 +16,7 @@ use crate::witnesses::{self, Asker, KnownPeer, WitnessSetupError, Witnesses};
 use axum::Router;
 use sigsum_core::checkpoint::CheckpointError;
 use sigsum_core::policy::Policy;
-use sigsum_core::{KeyHash, PublicKey};
+use sigsum_core::{KeyHash, PublicKey, TreeSize};
 use sigsum_keys::Signer;
 use sigsum_service::health::Part;
 use sigsum_service::http::{Prefix, PrefixError};
@@ -81,6 +81,16 @@ pub enum StartError {
     Thread(io::Error),
 }
 
+/// What was there before this process, in metrics.
+fn show_restored(metrics: &LogMetrics, committed: TreeSize, served: &Served) {
+    metrics.committed_size.set(gauge_value(committed.0));
+    if let Some(head) = served.head() {
+        let cosignatures = head.cosigned.cosignatures().len();
+        metrics.published_size.set(gauge_value(head.size().0));
+        metrics.published_cosignatures.set(gauge_value(cosignatures as u64));
+    }
+}
+
 /// Starts a log. When this returns, both endpoints listen and the last published head is served;
 /// add-leaf may still be answered 503 for a moment where the log is large.
 ///
@@ -98,12 +108,7 @@ pub async fn start(config: Config, context: Context) -> Result<Handle, StartErro
     let (external, internal) = listen(&config).await?;
 
     let metrics = LogMetrics::register(&context.service.metrics)?;
-    metrics.committed_size.set(gauge_value(store.committed_size().0));
-    if let Some(head) = served.head() {
-        let cosignatures = head.cosigned.cosignatures().len();
-        metrics.published_size.set(gauge_value(head.size().0));
-        metrics.published_cosignatures.set(gauge_value(cosignatures as u64));
-    }
+    show_restored(&metrics, store.committed_size(), &served);
     let health = &context.service.health;
     let shutdown = context.service.shutdown.child();
     let (indexing, indexed) = watch_index(store.clone(), health.part("leaf index"));
