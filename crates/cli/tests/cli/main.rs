@@ -4,11 +4,14 @@
 mod at_once;
 mod bad_checkpoints;
 mod bad_input;
+mod bad_logs;
+mod bad_witnesses;
 mod connections;
 mod crash;
 mod crash_witness;
 mod demo;
 mod documents;
+mod fake;
 mod floods;
 mod full_disk;
 mod harness;
