@@ -1,5 +1,6 @@
 //! Servers that misbehave: each connection is handled by a function of the test's.
 
+use crate::wire::try_ask;
 use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::Arc;
@@ -46,6 +47,14 @@ pub(crate) fn answer(status: u16, fields: &str, body: &[u8]) -> Vec<u8> {
     let length = body.len();
     let head = format!("HTTP/1.1 {status} X\r\n{fields}Content-Length: {length}\r\n\r\n");
     [head.as_bytes(), body].concat()
+}
+
+/// What another server answers to this request; 502 where that one is gone.
+pub(crate) fn pass(url: &str, request: &Request) -> Vec<u8> {
+    match try_ask(url, &request.method, &request.path, &request.body) {
+        Some(got) => answer(got.status, "", &got.body),
+        None => answer(502, "", b"Bad Gateway\n"),
+    }
 }
 
 /// A server; stops taking connections when dropped.

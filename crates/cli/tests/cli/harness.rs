@@ -263,6 +263,17 @@ impl Network {
         network
     }
 
+    /// Stops the log, does something, and starts the log where it was.
+    pub(crate) fn restart_log_in_place(&mut self, meanwhile: impl FnOnce()) {
+        let log = self.log.take().unwrap();
+        let address = log.url.strip_prefix("http://").unwrap().to_owned();
+        log.stop();
+        meanwhile();
+        let mut args = LOG_ARGS;
+        args[EXTERNAL_ADDRESS] = &address;
+        self.log = Some(self.sandbox.daemon(&args));
+    }
+
     /// Starts the log and writes the policy with its URL.
     pub(crate) fn start_log(&mut self) {
         let daemon = self.sandbox.daemon(&LOG_ARGS);
@@ -278,6 +289,8 @@ impl Network {
     }
 }
 
+/// Where the public endpoint is in [`LOG_ARGS`].
+const EXTERNAL_ADDRESS: usize = 9;
 /// How the tests start their log.
 pub(crate) const LOG_ARGS: [&str; 12] = [
     "log",

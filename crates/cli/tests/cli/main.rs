@@ -5,6 +5,7 @@ mod at_once;
 mod bad_checkpoints;
 mod bad_input;
 mod bad_logs;
+mod bad_monitored;
 mod bad_witnesses;
 mod connections;
 mod crash;
