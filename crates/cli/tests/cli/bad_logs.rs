@@ -6,8 +6,8 @@ use crate::harness::{Network, Outcome};
 use crate::wire::ask;
 use rustix::process::{Pid, Signal, kill_process};
 use std::process::Stdio;
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 /// A log with one witness and a leaf that is not ours, and something in front of it.
@@ -233,6 +233,54 @@ fn a_terminal_is_not_sent_what_a_log_says() {
     assert_eq!(outcome.code, Some(1));
     assert!(!outcome.stderr.contains('\u{1b}') && !outcome.stderr.contains('\u{7}'));
     assert!(outcome.stderr.contains("gone"), "{}", outcome.stderr);
+}
+
+/// A batch whose proofs are computed from the leaves that the log serves, which are changed.
+fn batch_with_leaves(change: fn(String) -> Vec<u8>) {
+    let served = Arc::new(AtomicUsize::new(0));
+    let count = Arc::clone(&served);
+    let lab = Lab::behind(move |url, request| {
+        let is_leaves = request.path.starts_with("/get-leaves/");
+        is_leaves.then(|| {
+            count.fetch_add(1, Ordering::SeqCst);
+            answer(200, "", &change(ask(url, "GET", &request.path, b"").text()))
+        })
+    });
+    let sandbox = &lab.network.sandbox;
+    let names: Vec<String> = (0..40).map(|n| format!("b{n}")).collect();
+    for name in &names {
+        sandbox.write(name, name);
+    }
+    let mut args = vec!["submit", "-t", "40s", "-p", "front-policy", "-k", "k"];
+    args.extend(names.iter().map(String::as_str));
+    sandbox.run(&args).ok();
+    for name in &names {
+        let proof = format!("{name}.proof");
+        let verify = ["verify", "-p", "policy", "-k", "k.pub", &proof];
+        sandbox.run_with(&verify, name.as_bytes()).ok();
+    }
+    assert!(served.load(Ordering::SeqCst) > 0, "no leaves were read");
+}
+
+#[test]
+fn leaves_in_another_order_keep_no_batch_from_its_proofs() {
+    batch_with_leaves(|leaves| {
+        let mut lines: Vec<&str> = leaves.lines().collect();
+        lines.reverse();
+        (lines.join("\n") + "\n").into_bytes()
+    });
+}
+
+#[test]
+fn leaves_that_are_missing_keep_no_batch_from_its_proofs() {
+    batch_with_leaves(|leaves| {
+        leaves.lines().take(1).map(|l| l.to_owned() + "\n").collect::<String>().into_bytes()
+    });
+}
+
+#[test]
+fn leaves_that_are_garbage_keep_no_batch_from_its_proofs() {
+    batch_with_leaves(|_| b"\0\xff".to_vec());
 }
 
 #[test]

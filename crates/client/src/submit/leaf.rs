@@ -8,7 +8,7 @@ use sigsum_api::AddLeafStatus;
 use sigsum_core::merkle::{InclusionClaim, MerkleError};
 use sigsum_core::proof::{ProofLeaf, ProofVersion, SigsumProof};
 use sigsum_core::wire::log::{AddLeafRequest, GetInclusionProof, InclusionProof};
-use sigsum_core::{CosignedTreeHead, Hash, Leaf, TreeSize};
+use sigsum_core::{CosignedTreeHead, Hash, Leaf, TreeHead, TreeSize};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::sync::watch;
@@ -269,17 +269,26 @@ impl LeafTask {
         if tree.size == TreeSize(0) {
             return Ok(Proven::No);
         }
-        let inclusion =
-            match self.inclusion_proof(session, tree.size, taken, is_last_resort).await? {
-                Inclusion::Proof(inclusion) => inclusion,
-                Inclusion::NotIncluded => return Ok(Proven::No),
-                Inclusion::Unlikely => return Ok(Proven::Unlikely),
-            };
-        let leaf_index = inclusion.leaf_index;
-        let claim =
-            InclusionClaim { leaf_hash: self.leaf_hash, leaf_index, tree, path: &inclusion.path };
-        claim.verify().map_err(Failure::Invalid)?;
+        let first = self.inclusion_proof(session, tree.size, taken, is_last_resort).await?;
+        // One computed from leaves that were served wrongly is no proof; the log's own may be.
+        let inclusion = match first {
+            Inclusion::Proof(proof) if self.verify(&proof, tree).is_err() => {
+                self.inclusion_proof(session, tree.size, taken, true).await?
+            }
+            other => other,
+        };
+        let inclusion = match inclusion {
+            Inclusion::Proof(inclusion) => inclusion,
+            Inclusion::NotIncluded => return Ok(Proven::No),
+            Inclusion::Unlikely => return Ok(Proven::Unlikely),
+        };
+        self.verify(&inclusion, tree).map_err(Failure::Invalid)?;
         Ok(self.proof(session, head, Some(inclusion)))
+    }
+
+    fn verify(&self, inclusion: &InclusionProof, tree: TreeHead) -> Result<(), MerkleError> {
+        let (leaf_hash, leaf_index) = (self.leaf_hash, inclusion.leaf_index);
+        InclusionClaim { leaf_hash, leaf_index, tree, path: &inclusion.path }.verify()
     }
 
     /// The log's answer for a tree; failures are repeated some times.
