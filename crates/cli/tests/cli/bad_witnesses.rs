@@ -109,10 +109,23 @@ fn bad_witnesses_beside_a_quorum_of_good_ones_delay_nobody() {
     assert!(began.elapsed() < NOT_DELAYED, "{:?}", began.elapsed());
 }
 
+/// The head that a log serves, as soon as it serves one.
+fn published_head(url: &str) -> String {
+    let began = Instant::now();
+    loop {
+        let (code, head) = crate::harness::http(url, "GET", "/get-tree-head", b"");
+        if code == 200 {
+            return head;
+        }
+        assert!(began.elapsed().as_secs() < 30, "{code} {head}");
+        std::thread::yield_now();
+    }
+}
+
 #[test]
 fn a_quorum_that_only_bad_witnesses_could_give_is_never_published() {
     let mut network = Network::start(2, 2);
-    let before = crate::harness::http(network.log_url(), "GET", "/get-tree-head", b"").1;
+    let before = published_head(network.log_url());
     let fakes = bad_witnesses();
     network.log.take().unwrap().stop();
     add_to_policy(&network, &fakes);
