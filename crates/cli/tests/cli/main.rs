@@ -19,6 +19,7 @@ mod harness;
 mod keys;
 mod lab;
 mod leaf;
+mod memory;
 mod metrics;
 mod network;
 mod public_proof;
