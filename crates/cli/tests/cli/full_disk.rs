@@ -2,13 +2,15 @@
 //! work goes on by itself when there is space.
 
 use crate::harness::{LOG_ARGS, Network, Sandbox, http, say};
-use crate::leaf::{add_leaf_request, add_leaves};
+use crate::leaf::add_leaf_request;
 use crate::signed_log::SignedLog;
-use crate::wire::ask;
+use crate::wire::{Answer, ask, connect, read_answer};
 use sigsum_keys::Ed25519Signer;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 /// A small file system of its own in a directory of the sandbox; gone when dropped.
@@ -103,14 +105,42 @@ fn a_log_on_a_full_disk_reads_on_and_goes_on_when_there_is_space() {
     assert!(head(&network).starts_with("size=3\n"), "{}", head(&network));
 }
 
+/// Adds leaves until one is not answered 200; gives the number of those that were, and the answer.
+fn add_until_refused(url: &str) -> (u64, Answer) {
+    let signer = Ed25519Signer::generate().unwrap();
+    let (next, added) = (AtomicU64::new(0), AtomicU64::new(0));
+    let refused = Mutex::new(None);
+    std::thread::scope(|scope| {
+        for _ in 0..4 {
+            scope.spawn(|| {
+                let mut stream = connect(url);
+                while refused.lock().unwrap().is_none() {
+                    let number = next.fetch_add(1, Ordering::SeqCst);
+                    let body = add_leaf_request(&signer, number).to_body();
+                    let length = body.len();
+                    let head = format!(
+                        "POST /add-leaf HTTP/1.1\r\nHost: x\r\nContent-Length: {length}\r\n\r\n"
+                    );
+                    stream.write_all(&[head.as_bytes(), &body].concat()).unwrap();
+                    let answer = read_answer(&mut stream);
+                    match answer.status {
+                        200 => _ = added.fetch_add(1, Ordering::SeqCst),
+                        _ => *refused.lock().unwrap() = Some(answer),
+                    }
+                }
+            });
+        }
+    });
+    (added.into_inner(), refused.into_inner().unwrap().unwrap())
+}
+
 #[test]
 fn a_log_whose_journal_has_no_room_left_answers_503_and_loses_nothing() {
     let sandbox = Sandbox::new();
     let Some(disk) = SmallDisk::mount(&sandbox.path("log"), "16m") else { return };
     let mut network = Network::start_in(sandbox, 0, 0);
     disk.fill();
-    let (added, answer) = add_leaves(network.log_url(), 1_000_000);
-    let answer = answer.unwrap();
+    let (added, answer) = add_until_refused(network.log_url());
     assert_eq!(answer.status, 503, "{}", answer.text());
     assert!(answer.field("retry-after").is_some(), "{}", answer.head);
     assert!(!answer.text().contains(network.sandbox.path("").to_str().unwrap()));

@@ -19,7 +19,6 @@ mod harness;
 mod keys;
 mod lab;
 mod leaf;
-mod memory;
 mod metrics;
 mod network;
 mod public_proof;
