@@ -165,6 +165,8 @@ impl Shared {
 
     fn integrate(&self) -> Result<TreeHead, StoreError> {
         let _writing = lock(&self.writing);
+        // What is committed from now on waits for the next head: under load this would never end.
+        let end = self.pending.read().end();
         loop {
             let snapshot = self.tiles.snapshot();
             let state = snapshot.state();
@@ -173,7 +175,7 @@ impl Shared {
                 let (leaves, hashes) = pending.front(MAX_INTEGRATE_LEAVES);
                 (leaves.to_vec(), hashes.to_vec())
             };
-            if leaves.is_empty() {
+            if leaves.is_empty() || state.size().0 >= end {
                 return Ok(state.head());
             }
             let mut writer = TileWriter::new(self.place());
