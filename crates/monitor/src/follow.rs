@@ -16,6 +16,7 @@ use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
 /// Leaves are proven, reported and saved at least this often while the monitor catches up: a
@@ -26,6 +27,9 @@ const PROVE_AFTER: Duration = Duration::from_secs(30);
 /// Attempts at a batch of leaves, each with half the size of the one before, until the log counts
 /// as not responding: 512 leaves come down to 16.
 const ATTEMPTS: u32 = 6;
+/// How long a report or a save that is under way when the monitor stops has to end: a reader that
+/// does not read any more keeps nobody waiting.
+const REPORT_DRAIN: Duration = Duration::from_secs(1);
 
 /// What to monitor and how.
 #[derive(Debug, Clone)]
@@ -75,12 +79,19 @@ pub enum StartError {
 #[derive(Debug)]
 pub struct Handle {
     tasks: JoinSet<()>,
+    /// Closed once no report and no save is under way.
+    telling: mpsc::Receiver<()>,
 }
 
 impl Handle {
-    /// Waits until the monitor has stopped, after its shutdown was triggered.
+    /// Waits until the monitor has stopped, after its shutdown was triggered. Its state directory
+    /// is free then, unless a reader holds a report up for longer than a second.
     pub async fn wait(mut self) {
         while self.tasks.join_next().await.is_some() {}
+        let drained = tokio::time::timeout(REPORT_DRAIN, self.telling.recv()).await;
+        if drained.is_err() {
+            tracing::warn!("stopped while a report was not taken; it will be made again");
+        }
     }
 }
 
@@ -102,6 +113,7 @@ pub fn start(
     };
     let config = Arc::new(config);
     let mut tasks = JoinSet::new();
+    let (teller, telling) = mpsc::channel(1);
     for log in logs {
         let id = log.key.key_hash();
         let view = match &state {
@@ -117,10 +129,11 @@ pub fn start(
             id,
             view,
             alert: None,
+            teller: teller.clone(),
         };
         tasks.spawn(follower.run());
     }
-    Ok(Handle { tasks })
+    Ok(Handle { tasks, telling })
 }
 
 /// Follows one log.
@@ -134,6 +147,8 @@ struct Follower {
     view: LogView,
     /// The alert that was reported last and is not over.
     alert: Option<Alert>,
+    /// Sends nothing; its clones keep [`Handle::telling`] open.
+    teller: mpsc::Sender<()>,
 }
 
 impl Follower {
@@ -185,12 +200,12 @@ impl Follower {
     /// programs.
     async fn tell(&self, events: Vec<Event>, save: Option<LogView>) -> Result<(), TellError> {
         let (report, state, log) = (Arc::clone(&self.context.report), self.state.clone(), self.id);
+        let teller = self.teller.clone();
         let tell = move || {
-            events.iter().try_for_each(|event| report.report(event))?;
-            match (state, save) {
-                (Some(state), Some(view)) => Ok(state.save(&log, &view)?),
-                _ => Ok(()),
-            }
+            let told = report_and_save(&*report, state.as_deref(), &log, &events, save);
+            drop((report, state));
+            drop(teller);
+            told
         };
         let told = tokio::task::spawn_blocking(tell).await;
         let told = told.unwrap_or_else(|error| Err(io::Error::other(error).into()));
@@ -302,6 +317,20 @@ impl Follower {
             self.view = before;
         }
         Ok(told?)
+    }
+}
+
+fn report_and_save(
+    report: &dyn Report,
+    state: Option<&StateDir>,
+    log: &KeyHash,
+    events: &[Event],
+    save: Option<LogView>,
+) -> Result<(), TellError> {
+    events.iter().try_for_each(|event| report.report(event))?;
+    match (state, save) {
+        (Some(state), Some(view)) => Ok(state.save(log, &view)?),
+        _ => Ok(()),
     }
 }
 

@@ -179,12 +179,19 @@ pub(crate) struct Collector {
     pub(crate) events: Mutex<Vec<Event>>,
     pub(crate) refuses_leaves: Mutex<bool>,
     pub(crate) has_no_reader: Mutex<bool>,
+    /// A report waits here twice: once begun, and before it ends.
+    pub(crate) slow_reader: Mutex<Option<Arc<std::sync::Barrier>>>,
 }
 
 impl Report for Collector {
     fn report(&self, event: &Event) -> std::io::Result<()> {
         if *self.refuses_leaves.lock().unwrap() && matches!(event, Event::NewLeaves { .. }) {
             return Err(std::io::Error::other("mail server down"));
+        }
+        let slow_reader = self.slow_reader.lock().unwrap().clone();
+        if let Some(reader) = slow_reader {
+            reader.wait();
+            reader.wait();
         }
         if *self.has_no_reader.lock().unwrap() {
             return Err(std::io::ErrorKind::BrokenPipe.into());
@@ -272,6 +279,12 @@ impl Running {
     /// Waits until the monitor has ended by itself.
     pub(crate) async fn end(self) {
         self.handle.wait().await;
+    }
+
+    /// Begins to stop; the task ends with the monitor.
+    pub(crate) fn stopping(self) -> tokio::task::JoinHandle<()> {
+        self.service.shutdown.trigger();
+        tokio::spawn(self.handle.wait())
     }
 
     pub(crate) async fn stop(self) -> Arc<Collector> {

@@ -3,7 +3,7 @@
 use crate::fake_log::{Collector, FakeLog, leaf, run, run_with, signer};
 use sigsum_monitor::WatchList;
 use sigsum_monitor::state::{StateDir, StateError, format, parse};
-use std::sync::Arc;
+use std::sync::{Arc, Barrier};
 
 #[tokio::test(start_paused = true)]
 async fn a_restart_goes_on_where_the_last_run_stopped() {
@@ -75,6 +75,27 @@ async fn a_monitor_whose_reader_is_gone_ends_and_the_next_one_reports_all() {
     let monitor = run(&[&log], &[], Some(directory.path()));
     monitor.polls(1).await;
     assert_eq!(monitor.stop().await.indices(), [0]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_monitor_has_stopped_only_when_its_last_report_has_ended() {
+    let directory = tempfile::tempdir().unwrap();
+    let log = FakeLog::new(10, vec![leaf(&signer(1), 0)]);
+    let collector = Arc::new(Collector::default());
+    let reader = Arc::new(Barrier::new(2));
+    *collector.slow_reader.lock().unwrap() = Some(Arc::clone(&reader));
+    let monitor = run_with(&[&log], &[], Some(directory.path()), Arc::clone(&collector));
+    let reads = Arc::clone(&reader);
+    tokio::task::spawn_blocking(move || reads.wait()).await.unwrap();
+    let stopping = monitor.stopping();
+    for _ in 0..100 {
+        tokio::task::yield_now().await;
+    }
+    assert!(!stopping.is_finished(), "a report is under way");
+    *collector.slow_reader.lock().unwrap() = None;
+    reader.wait();
+    stopping.await.unwrap();
+    StateDir::open(directory.path(), &WatchList::Everything).unwrap();
 }
 
 #[tokio::test(start_paused = true)]
