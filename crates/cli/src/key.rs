@@ -4,7 +4,7 @@ use crate::failure::{Failure, key_failure, public_key_failure};
 use crate::files::{agent_socket, read_stdin, read_text, read_text_file, write_output};
 use clap::{Args, Subcommand, ValueEnum};
 use sigsum_core::bytes::{PublicKey, Signature};
-use sigsum_core::note::{KeyName, NoteKey, Vkey};
+use sigsum_core::note::{KeyName, NoteKey, Vkey, VkeyError};
 use sigsum_core::tree_head::sigsum_origin;
 use sigsum_keys::{
     Ed25519Signer, Existing, format_public_key, load_signer, parse_public_key, read_public_key,
@@ -221,10 +221,20 @@ fn to_vkey(args: &ToVkey) -> Result<(), Failure> {
     write_output(args.convert.output.as_deref(), text.as_bytes(), PUBLIC_FILE_MODE)
 }
 
+/// In sigsum-key's words where it has any.
+fn vkey_problem(error: &VkeyError) -> String {
+    match error {
+        VkeyError::KeyIdMismatch { written, computed } => format!(
+            "Verifier Key id {written} is inconsistent with name and public key, expected {computed}"
+        ),
+        other => other.to_string(),
+    }
+}
+
 fn from_vkey(args: &FromVkey) -> Result<(), Failure> {
     let text = read_text(args.convert.key.as_deref())?;
     let text = std::str::from_utf8(&text).map_err(|_| Failure::new("verifier key is not text"))?;
-    let vkey = Vkey::parse(text.trim()).map_err(|e| Failure::new(e.to_string()))?;
+    let vkey = Vkey::parse(text.trim()).map_err(|e| Failure::new(vkey_problem(&e)))?;
     let (key, kind) = match &vkey.key {
         NoteKey::Ed25519(key) => (key, "0x01 (ed25519)"),
         NoteKey::CosignatureEd25519(key) => (key, "0x04 (cosignature/v1)"),

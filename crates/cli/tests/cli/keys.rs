@@ -67,6 +67,18 @@ fn a_cosignature_vkey_needs_a_name() {
 }
 
 #[test]
+fn a_vkey_with_the_key_id_of_another_name_is_refused_in_the_words_of_sigsum_key() {
+    let sandbox = Sandbox::new();
+    sandbox.key("k");
+    let vkey = sandbox.run(&["key", "to-vkey", "-k", "k.pub", "-n", "a.example"]).ok().stdout;
+    let renamed = vkey.replacen("a.example", "b.example", 1);
+    let id = vkey.split('+').nth(1).unwrap();
+    sandbox.run_with(&["key", "from-vkey"], renamed.as_bytes()).fails_with(&format!(
+        "Verifier Key id {id} is inconsistent with name and public key, expected "
+    ));
+}
+
+#[test]
 fn malformed_key_files_are_named_with_what_is_wrong() {
     let sandbox = Sandbox::new();
     sandbox.write("short", "0123\n");
