@@ -1,0 +1,8 @@
+//! Formats: what our tools write and read, beside their Go counterparts.
+
+mod key;
+mod policy;
+mod proof;
+mod request;
+mod tlog_proof;
+mod token;

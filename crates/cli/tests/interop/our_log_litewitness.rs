@@ -1,0 +1,122 @@
+//! Our log and litewitness, whose logs witnessctl adds and whose key OpenSSH's ssh-agent holds.
+
+use crate::harness::{Sandbox, run_command};
+use crate::peers::{peer, peer_command, run_peer};
+use crate::ssh_agent::SshAgent;
+use crate::witness_cases as cases;
+use crate::witness_rig::{ForeignWitness, WITNESS_KEY};
+use std::cell::OnceCell;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::process::Command;
+
+/// litewitness with the database `lite.db`.
+struct Litewitness {
+    program: PathBuf,
+    control: PathBuf,
+    agent: OnceCell<SshAgent>,
+}
+
+impl ForeignWitness for Litewitness {
+    const STATE: &'static [&'static str] = &["lite.db", "lite.db-wal", "lite.db-shm"];
+
+    /// Makes the database, and loads the key that our tool made.
+    fn prepare(&self, sandbox: &Sandbox) {
+        self.agent.get_or_init(|| SshAgent::start(sandbox)).add(sandbox, WITNESS_KEY);
+        let hex = sandbox.key_hex("log-key");
+        let args = ["add-sigsum-log", "-db", "lite.db", "-key", &hex];
+        let said = run_peer(sandbox, &self.control, &args, b"").ok().stderr;
+        assert!(said.contains("Added Sigsum log \"sigsum.org/v1/tree/"), "{said}");
+    }
+
+    fn command(&self, sandbox: &Sandbox, address: SocketAddr) -> Command {
+        let address = address.to_string();
+        let fingerprint = fingerprint(sandbox);
+        let socket = self.agent.get().unwrap().socket();
+        let args = [
+            "-name",
+            "litewitness.example/w",
+            "-db",
+            "lite.db",
+            "-ssh-agent",
+            socket,
+            "-key",
+            &fingerprint,
+            "-listen",
+            &address,
+        ];
+        peer_command(sandbox, &self.program, &args)
+    }
+
+    fn stored_size(&self, sandbox: &Sandbox) -> u64 {
+        let listed = run_peer(sandbox, &self.control, &["list-logs", "-db", "lite.db"], b"").ok();
+        let log: serde_json::Value = serde_json::from_str(&listed.stdout).unwrap();
+        log["size"].as_u64().unwrap()
+    }
+}
+
+/// The witness's key as OpenSSH names it: `SHA256:` and base64.
+fn fingerprint(sandbox: &Sandbox) -> String {
+    let mut command = Command::new("ssh-keygen");
+    command.args(["-l", "-f", &sandbox.arg(&format!("{WITNESS_KEY}.pub"))]);
+    let line = run_command(command, b"").ok().stdout;
+    line.split(' ').nth(1).unwrap().to_owned()
+}
+
+/// Runs a case where the peer and OpenSSH are there.
+fn with(case: impl Fn(Litewitness)) {
+    let (Some(program), Some(control)) = (peer("litewitness"), peer("witnessctl")) else { return };
+    if SshAgent::is_installed() {
+        case(Litewitness { program, control, agent: OnceCell::new() });
+    }
+}
+
+#[test]
+fn an_empty_tree_is_cosigned() {
+    with(cases::an_empty_tree_is_cosigned);
+}
+
+#[test]
+fn a_quorum_is_reached_and_proofs_verify() {
+    with(cases::a_quorum_is_reached_and_proofs_verify);
+}
+
+#[test]
+fn a_restarted_witness_goes_on() {
+    with(cases::a_restarted_witness_goes_on);
+}
+
+#[test]
+fn a_restarted_log_goes_on() {
+    with(cases::a_restarted_log_goes_on);
+}
+
+#[test]
+fn a_log_that_grew_alone_is_cosigned_later() {
+    with(cases::a_log_that_grew_alone_is_cosigned_later);
+}
+
+#[test]
+fn a_witness_that_lost_its_state_is_asked_from_size_0() {
+    with(cases::a_witness_that_lost_its_state_is_asked_from_size_0);
+}
+
+#[test]
+fn a_witness_that_was_set_back_is_asked_from_there() {
+    with(cases::a_witness_that_was_set_back_is_asked_from_there);
+}
+
+#[test]
+fn a_witness_that_knows_more_than_the_log_thinks_is_asked_from_there() {
+    with(cases::a_witness_that_knows_more_than_the_log_thinks_is_asked_from_there);
+}
+
+#[test]
+fn a_log_that_forgot_leaves_gets_no_cosignature_until_it_has_them_again() {
+    with(cases::a_log_that_forgot_leaves_gets_no_cosignature_until_it_has_them_again);
+}
+
+#[test]
+fn a_log_that_forgot_leaves_and_took_others_is_never_cosigned() {
+    with(cases::a_log_that_forgot_leaves_and_took_others_is_never_cosigned);
+}
