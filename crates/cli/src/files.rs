@@ -1,6 +1,7 @@
 //! Reading input and writing output of the tools: files, standard input, standard output.
 
 use crate::failure::{Failure, file_failure};
+use sigsum_store::durable::{FileError, NewFile, write_all_atomic};
 use std::fs::File;
 use std::io::{IsTerminal as _, Read as _, Write as _};
 use std::path::{Path, PathBuf};
@@ -69,6 +70,12 @@ pub(crate) fn write_output(path: Option<&Path>, text: &[u8], mode: u32) -> Resul
     let Some(path) = path else { return print(text) };
     sigsum_store::durable::write_atomic(path, text, mode)
         .map_err(|e| Failure::new(format!("writing {} failed: {e}", path.display())))
+}
+
+/// Writes to many files, each whole or not at all.
+pub(crate) fn write_outputs(files: &[(&Path, &[u8])], mode: u32) -> Result<(), FileError> {
+    let files: Vec<_> = files.iter().map(|&(path, bytes)| NewFile { path, bytes }).collect();
+    write_all_atomic(&files, mode)
 }
 
 /// The socket of the user's ssh-agent.

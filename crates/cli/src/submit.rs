@@ -3,6 +3,7 @@
 mod collect;
 mod item;
 mod progress;
+mod writer;
 
 use crate::failure::{Failure, key_failure};
 use crate::files::{agent_socket, write_output};

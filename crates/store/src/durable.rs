@@ -3,11 +3,15 @@
 //! The functions here work on the file system of the machine. The store uses the same steps on
 //! any [`Fs`].
 
+mod group;
+
 use crate::fs::{DiskFs, Existing, Fs, Lock};
 use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
+
+pub use group::{NewFile, write_all_atomic};
 
 pub use crate::fs::{PRIVATE_DIR, PRIVATE_FILE, PUBLIC_DIR, PUBLIC_FILE};
 
@@ -74,10 +78,13 @@ pub(crate) fn failed(operation: Operation, path: &Path) -> impl FnOnce(io::Error
 /// [`FileError`]; the old file is still there then, unless the last step, the directory's sync,
 /// failed: then either may be.
 pub fn write_atomic(path: &Path, bytes: &[u8], mode: u32) -> Result<(), FileError> {
+    replace(&DiskFs, &temporary_path(path, &unique_suffix()), path, bytes, mode)
+}
+
+/// What no other temporary file of the machine has in its name.
+fn unique_suffix() -> String {
     static COUNTER: AtomicU64 = AtomicU64::new(0);
-    let count = COUNTER.fetch_add(1, Ordering::Relaxed);
-    let temporary = temporary_path(path, &format!(".{}-{count}", std::process::id()));
-    replace(&DiskFs, &temporary, path, bytes, mode)
+    format!(".{}-{}", std::process::id(), COUNTER.fetch_add(1, Ordering::Relaxed))
 }
 
 /// Makes a file that must not exist yet and makes it durable.
@@ -146,9 +153,14 @@ pub(crate) fn temporary_path(path: &Path, suffix: &str) -> PathBuf {
 }
 
 fn sync_parent(fs: &dyn Fs, path: &Path) -> Result<(), FileError> {
-    // The parent of a bare name is the empty path.
-    let dir = path.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let dir = parent(path);
     fs.sync_dir(dir).map_err(failed(Operation::Sync, dir))
+}
+
+/// The directory of a file.
+fn parent(path: &Path) -> &Path {
+    // The parent of a bare name is the empty path.
+    path.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
 /// Why a lock was not taken.

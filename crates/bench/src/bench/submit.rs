@@ -27,14 +27,15 @@ pub(crate) async fn run(lab: &mut Lab) -> Result<Vec<Row>, Failure> {
     let before = cpu()?;
     let mut singles = Latencies::default();
     for number in 0..settings.repeats {
-        singles.add(submit(sandbox, &[file(sandbox, number, &mut random)?])?);
+        singles.add(submit(sandbox, &[file(sandbox, format!("file-{number}"), &mut random)?])?);
     }
     let singles = singles.summary();
     let each = (cpu()? - before) / u32::try_from(settings.repeats).unwrap_or(1);
     println!("\nsubmit\none file: {singles}; log and witnesses: {} of processor each", time(each));
     let mut batches = Latencies::default();
-    for _ in 0..BATCHES {
-        let files = (0..settings.batch).map(|number| file(sandbox, number, &mut random));
+    for batch in 0..BATCHES {
+        let name = |number| format!("batch-{batch}-{number}");
+        let files = (0..settings.batch).map(|number| file(sandbox, name(number), &mut random));
         batches.add(submit(sandbox, &files.collect::<Result<Vec<_>, _>>()?)?);
     }
     let batches = batches.summary();
@@ -55,20 +56,15 @@ fn rows(singles: Summary, batches: Summary, files: usize) -> Vec<Row> {
     vec![single, batch]
 }
 
-/// Makes a file that nobody has submitted, and no proof beside it.
-fn file(sandbox: &Sandbox, number: usize, random: &mut Random) -> Result<String, Failure> {
-    let name = format!("file-{number}");
+/// Makes a file that nobody has submitted. Its name is new too: ext4 takes its time over a directory
+/// in which hundreds of files were removed within the last seconds.
+fn file(sandbox: &Sandbox, name: String, random: &mut Random) -> Result<String, Failure> {
     // Not durable: it is input, and the time that counts has not begun.
-    let (path, proof) = (sandbox.path(&name), sandbox.path(&format!("{name}.proof")));
+    let path = sandbox.path(&name);
     let mut file = std::fs::File::create(&path).map_err(Failure::file("make", &path))?;
     let content: [u8; 64] = random.bytes();
     std::io::Write::write_all(&mut file, &content).map_err(Failure::file("write", &path))?;
-    match std::fs::remove_file(&proof) {
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-            Err(Failure::file("remove", &proof)(error))
-        }
-        _ => Ok(name),
-    }
+    Ok(name)
 }
 
 /// Runs `sigsum submit`, and looks whether every proof is there.

@@ -2,9 +2,10 @@
 
 use super::item::{Content, Item, sources};
 use super::progress;
-use super::{Level, OUTPUT_MODE, Options, Product, output_name};
+use super::writer::{NewProof, write_proofs};
+use super::{Level, Options, Product, output_name};
 use crate::failure::{Failure, file_failure};
-use crate::files::{agent_socket, read_text_file, write_output};
+use crate::files::{agent_socket, read_text_file};
 use sigsum_client::{
     Event, HttpClient, HttpSettings, SubmitError, SubmitSettings, Submitter, TokenDns, TokenSource,
     log_targets,
@@ -17,9 +18,9 @@ use sigsum_core::wire::log::AddLeafRequest;
 use sigsum_core::{PublicKey, Signature};
 use sigsum_keys::{LoadedSigner, load_signer};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, mpsc};
 use std::time::Duration;
-use tokio::task::JoinSet;
+use tokio::task::JoinHandle;
 
 /// Time limit where the user gives none or zero.
 const DEFAULT_TIMEOUT: Duration = Duration::from_secs(600);
@@ -58,13 +59,13 @@ pub(super) async fn run(
     sink.conclude(outcomes)
 }
 
-/// Writes each proof as soon as it is there, so that a batch that is interrupted keeps what it has.
+/// Hands each proof to the writer as soon as it is there.
 #[derive(Debug)]
 struct Sink {
     level: Level,
     outputs: Vec<Output>,
-    /// Proofs that are being written.
-    writes: Mutex<JoinSet<Result<(), Failure>>>,
+    proofs: Mutex<Option<mpsc::Sender<NewProof>>>,
+    writer: Mutex<Option<JoinHandle<Result<(), Failure>>>>,
 }
 
 /// An input and where its proof goes.
@@ -80,33 +81,34 @@ impl Sink {
             Ok(Output { path: item.output(options, Product::Proof)?, input: item.input })
         };
         let outputs = items.into_iter().map(output).collect::<Result<_, Failure>>()?;
-        Ok(Self { level: options.diagnostics, outputs, writes: Mutex::default() })
+        let level = options.diagnostics;
+        let (proofs, to_write) = mpsc::channel();
+        let writer = tokio::task::spawn_blocking(move || write_proofs(&to_write, level));
+        let (proofs, writer) = (Mutex::new(Some(proofs)), Mutex::new(Some(writer)));
+        Ok(Self { level, outputs, proofs, writer })
     }
 
-    /// Files are written beside each other: their syncs share the disk's.
     fn hear(&self, event: &Event) {
         if let Event::Done { leaf, result } = event
             && let (Ok(proof), Some(output)) = (result.as_ref(), self.outputs.get(*leaf))
         {
-            let (text, path, level) = (proof.to_text(), output.path.clone(), self.level);
-            let write = move || {
-                write_output(path.as_deref(), text.as_bytes(), OUTPUT_MODE)?;
-                if let Some(path) = path {
-                    let said = format!("proof in {}", path.display());
-                    progress::say_at(level, Level::Info, &said);
-                }
-                Ok(())
-            };
-            self.writes.lock().unwrap_or_else(PoisonError::into_inner).spawn_blocking(write);
+            let proof = NewProof { text: proof.to_text(), path: output.path.clone() };
+            if let Some(proofs) = &*self.proofs.lock().unwrap_or_else(PoisonError::into_inner) {
+                let _ = proofs.send(proof); // the writer ends only when nobody can send any more
+            }
         }
         progress::tell(self.level, event);
     }
 
     /// Waits until everything is written.
     async fn written(&self) -> Result<(), Failure> {
-        let writes =
-            std::mem::take(&mut *self.writes.lock().unwrap_or_else(PoisonError::into_inner));
-        writes.join_all().await.into_iter().collect()
+        self.proofs.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let Some(writer) = writer else { return Ok(()) };
+        match writer.await {
+            Ok(written) => written,
+            Err(error) => Err(Failure::new(format!("writing proofs failed: {error}"))),
+        }
     }
 
     /// Success if every input has its proof; else what happened to the first that has none.

@@ -65,6 +65,27 @@ fn a_batch_gives_every_file_its_proof() {
 }
 
 #[test]
+fn a_proof_that_cannot_be_written_costs_no_other_input_its_proof() {
+    let network = Network::start(1, 1);
+    let sandbox = &network.sandbox;
+    sandbox.key("k");
+    // The proof's name is as long as names may be, so that no longer, temporary one can be made.
+    let long = "n".repeat(255 - ".proof".len());
+    let names = ["a", &long, "b", "c"];
+    for name in names {
+        sandbox.write(name, name);
+    }
+    let args = [&["submit", "-p", "policy", "-k", "k"], &names[..]].concat();
+    sandbox.run(&args).fails_with(&format!("writing {long}.proof failed: "));
+    for name in ["a", "b", "c"] {
+        let proof = format!("{name}.proof");
+        let verify = ["verify", "-p", "policy", "-k", "k.pub", &proof];
+        sandbox.run_with(&verify, name.as_bytes()).ok();
+    }
+    assert!(!sandbox.path(&format!("{long}.proof")).exists());
+}
+
+#[test]
 fn a_request_made_on_one_machine_is_submitted_on_another() {
     let network = Network::start(1, 1);
     let sandbox = &network.sandbox;

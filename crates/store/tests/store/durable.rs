@@ -1,6 +1,8 @@
 //! Small durable files and locks, for every part of the system.
 
-use sigsum_store::durable::{LockError, LockFile, PRIVATE_FILE, create_new, write_atomic};
+use sigsum_store::durable::{
+    LockError, LockFile, NewFile, PRIVATE_FILE, create_new, write_all_atomic, write_atomic,
+};
 use std::fs;
 use std::io::ErrorKind;
 use std::os::unix::fs::PermissionsExt as _;
@@ -41,6 +43,42 @@ fn a_file_that_cannot_be_written_leaves_the_old_one_and_says_which() {
     write_atomic(&occupied, b"x", 0o600).unwrap_err();
     assert!(occupied.is_dir());
     assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1, "no temporary file is left");
+}
+
+#[test]
+fn many_files_are_written_together_in_their_directories() {
+    let dir = tempfile::tempdir().unwrap();
+    fs::create_dir(dir.path().join("a")).unwrap();
+    // More than are written at once, and one of them replaces another.
+    let path = |n: usize| dir.path().join(format!("{}{n}", "a/".repeat(n % 2)));
+    let paths: Vec<_> = (0..300).map(path).collect();
+    write_atomic(&paths[7], b"old", PRIVATE_FILE).unwrap();
+    let texts: Vec<_> = (0..300).map(|n| format!("text {n}")).collect();
+    let files: Vec<_> = paths
+        .iter()
+        .zip(&texts)
+        .map(|(path, text)| NewFile { path, bytes: text.as_bytes() })
+        .collect();
+    write_all_atomic(&files, 0o640).unwrap();
+    for (path, text) in paths.iter().zip(&texts) {
+        assert_eq!((fs::read_to_string(path).unwrap(), mode(path)), (text.clone(), 0o640));
+    }
+    assert_eq!(fs::read_dir(dir.path().join("a")).unwrap().count(), 150);
+    write_all_atomic(&[], 0o640).unwrap();
+}
+
+#[test]
+fn a_file_of_many_that_cannot_be_written_leaves_nothing_temporary() {
+    let dir = tempfile::tempdir().unwrap();
+    let (good, occupied) = (dir.path().join("good"), dir.path().join("occupied"));
+    fs::create_dir(&occupied).unwrap();
+    let missing = dir.path().join("missing/file");
+    for bad in [&occupied, &missing] {
+        let files = [bad, &good].map(|path| NewFile { path, bytes: b"x" });
+        let error = write_all_atomic(&files, 0o644).unwrap_err();
+        assert_eq!(&error.path, bad);
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1, "only the directory is there");
+    }
 }
 
 #[test]
