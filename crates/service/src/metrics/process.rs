@@ -5,7 +5,8 @@
 use std::fs;
 
 use prometheus::core::{Collector, Desc};
-use prometheus::{Gauge as FloatGauge, Opts, proto::MetricFamily};
+use prometheus::proto::MetricFamily;
+use prometheus::{Counter as FloatCounter, Gauge as FloatGauge, Opts};
 
 use super::{MetricsError, Registry};
 
@@ -28,10 +29,45 @@ pub fn register_process_metrics(registry: &Registry) -> Result<(), MetricsError>
 /// Reads one value; `None` when the system does not tell.
 type Read = fn() -> Option<f64>;
 
-/// One gauge and where its value comes from.
+/// A metric and where its value comes from.
 struct Source {
-    gauge: FloatGauge,
+    metric: Metric,
     read: Read,
+}
+
+enum Metric {
+    Gauge(FloatGauge),
+    /// What never falls while the process lives. Only describes: as two pages may be made at once,
+    /// each gets a counter of its own, which is made of the options.
+    Counter(FloatCounter, Opts),
+}
+
+impl Metric {
+    fn desc(&self) -> Vec<&Desc> {
+        match self {
+            Self::Gauge(gauge) => gauge.desc(),
+            Self::Counter(counter, _) => counter.desc(),
+        }
+    }
+
+    fn collect(&self, value: f64) -> Vec<MetricFamily> {
+        match self {
+            Self::Gauge(gauge) => {
+                gauge.set(value);
+                gauge.collect()
+            }
+            Self::Counter(_, options) => {
+                let counter = FloatCounter::with_opts(options.clone());
+                counter.map_or_else(
+                    |_| Vec::new(),
+                    |counter| {
+                        counter.inc_by(value);
+                        counter.collect()
+                    },
+                )
+            }
+        }
+    }
 }
 
 struct ProcessCollector {
@@ -49,7 +85,12 @@ impl ProcessCollector {
             ("process_start_time_seconds", "Start of the process in unix time.", start_time_s),
         ];
         let sources = rows.into_iter().map(|(name, help, read)| {
-            Ok(Source { gauge: FloatGauge::with_opts(Opts::new(name, help))?, read })
+            let options = Opts::new(name, help);
+            let metric = match name.ends_with("_total") {
+                true => Metric::Counter(FloatCounter::with_opts(options.clone())?, options),
+                false => Metric::Gauge(FloatGauge::with_opts(options)?),
+            };
+            Ok(Source { metric, read })
         });
         Ok(Self { sources: sources.collect::<prometheus::Result<_>>()? })
     }
@@ -57,15 +98,14 @@ impl ProcessCollector {
 
 impl Collector for ProcessCollector {
     fn desc(&self) -> Vec<&Desc> {
-        self.sources.iter().flat_map(|source| source.gauge.desc()).collect()
+        self.sources.iter().flat_map(|source| source.metric.desc()).collect()
     }
 
     fn collect(&self) -> Vec<MetricFamily> {
         let mut families = Vec::new();
         for source in &self.sources {
             if let Some(value) = (source.read)() {
-                source.gauge.set(value);
-                families.extend(source.gauge.collect());
+                families.extend(source.metric.collect(value));
             }
         }
         families

@@ -93,5 +93,7 @@ fn process_metrics_are_plausible() {
     assert!(process("open_fds") >= 3.0 && process("open_fds") < process("max_fds"));
     assert!(process("cpu_seconds_total") < 1e6);
     assert!(process("start_time_seconds") > 1.7e9);
+    assert!(page.contains("# TYPE process_cpu_seconds_total counter\n"), "{page}");
+    assert!(page.contains("# TYPE process_open_fds gauge\n"), "{page}");
     assert!(register_process_metrics(&registry).is_err(), "only once");
 }

@@ -9,6 +9,7 @@ use sigsum_core::{LeafIndex, TreeHead, TreeSize};
 use sigsum_store::{
     Committed, IndexState, LeafLog as _, Place, Store, StoreError, TreeReader as _,
 };
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 fn check_consistency(store: &Store, old: TreeHead, new: TreeHead) {
     let path = store.consistency_proof(SizePair { old: old.size, new: new.size }).unwrap();
@@ -27,6 +28,34 @@ fn a_leaf_is_added_once() {
     assert_eq!(store.commit(&[leaf(2), leaf(3)]).unwrap(), [at(2, false), at(3, true)]);
     assert_eq!(store.commit(&[]).unwrap(), []);
     check(&store, 4, 3);
+}
+
+#[test]
+fn an_integration_ends_while_leaves_keep_coming() {
+    const MOST: u64 = 40_000;
+    let dir = tempfile::tempdir().unwrap();
+    let store = fresh(&Place::dir(dir.path()));
+    commit(&store, 0..1);
+    let (next, ended) = (AtomicU64::new(1), AtomicBool::new(false));
+    let keep_committing = || {
+        while !ended.load(Ordering::Relaxed) {
+            let n = next.fetch_add(1, Ordering::Relaxed);
+            if n >= MOST {
+                break;
+            }
+            store.commit(&[leaf(n)]).unwrap();
+        }
+    };
+    let head = std::thread::scope(|scope| {
+        // So many that some of their leaves are always waiting.
+        (0..8).for_each(|_| drop(scope.spawn(keep_committing)));
+        let head = store.integrate().unwrap();
+        ended.store(true, Ordering::Relaxed);
+        head
+    });
+    let committed = store.committed_size();
+    assert!((1..MOST).contains(&head.size.0), "{} of {committed}", head.size);
+    assert_eq!(store.integrate().unwrap().size, committed);
 }
 
 #[test]
