@@ -36,6 +36,22 @@ async fn a_new_leaf_is_200_with_an_empty_body_and_so_is_a_known_one() {
 }
 
 #[tokio::test]
+async fn a_second_leaf_is_202_until_no_head_can_be_taken_for_one_of_it_alone() {
+    let setup = Setup::new(1, 1);
+    let log = setup.start().await;
+    let add = async |number| add_leaf(log.external(), &submission(number).to_body()).await.status;
+    log.published(0).await;
+    assert_eq!(add(0).await, 200);
+    log.published(1).await;
+    setup.witnesses[0].is(Mood::Unavailable);
+    assert_eq!((add(1).await, add(1).await), (202, 202));
+    assert_eq!((add(2).await, add(0).await), (202, 200));
+    setup.witnesses[0].is(Mood::Good);
+    log.published(3).await;
+    assert_eq!((add(1).await, add(2).await, add(3).await), (200, 200, 200));
+}
+
+#[tokio::test]
 async fn hex_in_capitals_is_the_same_leaf() {
     let (_setup, log) = six_leaves().await;
     let body = String::from_utf8(submission(0).to_body()).expect("ASCII");
@@ -331,20 +347,19 @@ async fn our_own_client_gets_everything() {
 
 #[tokio::test]
 async fn concurrent_submissions_of_one_leaf_get_one_index() {
-    let setup = Setup::new(1, 1);
-    let log = setup.start().await;
+    let (_setup, log) = six_leaves().await;
     let mut tasks = tokio::task::JoinSet::new();
     for attempt in 0..200_u64 {
         let address = log.external();
-        tasks.spawn(async move { add_leaf(address, &submission(attempt % 5).to_body()).await });
+        tasks.spawn(async move { add_leaf(address, &submission(6 + attempt % 5).to_body()).await });
     }
     while let Some(answer) = tasks.join_next().await {
         assert_eq!(answer.expect("no panic").status, 200);
     }
-    assert_eq!(log.handle.status().committed_size, TreeSize(5));
-    log.published(5).await;
-    let leaves = log.get("/get-leaves/0/5").await;
-    let leaves = parse_leaves(&leaves.body, 5).expect("well formed");
+    assert_eq!(log.handle.status().committed_size, TreeSize(11));
+    log.published(11).await;
+    let leaves = log.get("/get-leaves/0/11").await;
+    let leaves = parse_leaves(&leaves.body, 11).expect("well formed");
     let distinct: std::collections::HashSet<_> = leaves.iter().collect();
-    assert_eq!(distinct.len(), 5);
+    assert_eq!(distinct.len(), 11);
 }
