@@ -1,6 +1,7 @@
 //! Formats: what our tools write and read, beside their Go counterparts.
 
 mod key;
+mod mutations;
 mod policy;
 mod proof;
 mod request;

@@ -188,7 +188,7 @@ impl<W: ForeignWitness> Rig<W> {
         }
     }
 
-    /// Adds a leaf and does not wait for a head with it.
+    /// Adds a leaf and does not wait for a head with it; the log may tell to ask again.
     #[track_caller]
     pub(crate) fn add_leaf(&self, name: &str) {
         let request = self.sandbox().run_with(&["submit", "-k", "k"], name.as_bytes()).ok().stdout;
