@@ -1,7 +1,7 @@
 //! Our log and litewitness, whose logs witnessctl adds and whose key OpenSSH's ssh-agent holds.
 
-use crate::harness::{Sandbox, run_command};
-use crate::peers::{peer, peer_command, run_peer};
+use crate::harness::{Network, Sandbox, run_command};
+use crate::peers::{PeerDaemon, free_address, peer, peer_command, run_peer};
 use crate::ssh_agent::SshAgent;
 use crate::witness_cases as cases;
 use crate::witness_rig::{ForeignWitness, WITNESS_KEY};
@@ -119,4 +119,47 @@ fn a_log_that_forgot_leaves_gets_no_cosignature_until_it_has_them_again() {
 #[test]
 fn a_log_that_forgot_leaves_and_took_others_is_never_cosigned() {
     with(cases::a_log_that_forgot_leaves_and_took_others_is_never_cosigned);
+}
+
+/// Adds witnesses to the log's policy, all of which have to cosign.
+fn demand_all(sandbox: &Sandbox, witnesses: &[(&str, SocketAddr)]) {
+    let line = |(key, address): &(&str, SocketAddr)| {
+        format!("witness {key} {} http://{address}\n", sandbox.key_hex(key))
+    };
+    let lines: String = witnesses.iter().map(line).collect();
+    let names: Vec<_> = witnesses.iter().map(|(key, _)| *key).collect();
+    let group = format!("{lines}group g all w0 {}\n", names.join(" "));
+    let policy = sandbox.read("log-policy").replacen("group g 1 w0\n", &group, 1);
+    sandbox.write("log-policy", policy);
+}
+
+#[test]
+fn litewitness_sigsum_witness_and_ours_cosign_the_same_head() {
+    let Some(sigsum_witness) = peer("sigsum-witness") else { return };
+    with(|litewitness| {
+        let mut network = Network::start(1, 1);
+        let sandbox = &network.sandbox;
+        ["k", WITNESS_KEY, "go-key"].into_iter().for_each(|name| sandbox.key(name));
+        litewitness.prepare(sandbox);
+        let (lite, go) = (free_address(), free_address());
+        let args = ["-k", "go-key", "--log-key", "log-key.pub", "--state-file", "state"];
+        let address = go.to_string();
+        let args = [&args[..], &[&address]].concat();
+        let _daemons = [
+            PeerDaemon::start(litewitness.command(sandbox, lite), lite),
+            PeerDaemon::start(peer_command(sandbox, &sigsum_witness, &args), go),
+        ];
+        network.log.take().unwrap().stop();
+        demand_all(&network.sandbox, &[(WITNESS_KEY, lite), ("go-key", go)]);
+        network.start_log();
+        let sandbox = &network.sandbox;
+        sandbox.write("f", b"data");
+        sandbox.run(&["submit", "-t", "60s", "-p", "policy", "-k", "k", "f"]).ok();
+        assert_eq!(sandbox.read("f.proof").matches("cosignature=").count(), 3);
+        let args = ["-p", "policy", "-k", "k.pub", "f.proof"];
+        sandbox.run_with(&[&["verify"][..], &args].concat(), b"data").ok();
+        if let Some(verifier) = peer("sigsum-verify") {
+            run_peer(sandbox, &verifier, &args, b"data").ok();
+        }
+    });
 }

@@ -17,6 +17,11 @@ pub(crate) fn a_quorum_is_reached_and_proofs_verify(witness: impl ForeignWitness
         rig.wait_for_cosigned_head(size);
         rig.assert_witness_has(size);
     }
+    for n in 0..40 {
+        rig.add_leaf(&format!("g{n}"));
+    }
+    rig.wait_for_cosigned_head(45);
+    rig.assert_witness_has(45);
 }
 
 /// Killed and started where it was, with nothing lost.

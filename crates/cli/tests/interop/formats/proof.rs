@@ -1,8 +1,10 @@
 //! Proofs of our log, read by `sigsum verify`, `sigsum submit` and their counterparts.
 
 use crate::both::Both;
-use crate::harness::{Network, Sandbox};
+use crate::harness::{Network, Sandbox, testdata};
 use crate::peers::{peer, run_peer};
+use sigsum_core::PublicKey;
+use sigsum_keys::format_public_key;
 
 /// Both verifiers, in a sandbox with files `f1` to `f3` and proofs from trees of 1, 2 and 3 leaves.
 /// The log and its witnesses are gone.
@@ -47,6 +49,22 @@ fn proofs_of_our_log_are_accepted_by_both_in_versions_2_and_1() {
             both.refuse(&verify(&proof), b"something else", text);
         }
     }
+}
+
+#[test]
+fn the_proof_of_a_public_log_is_accepted_by_both_with_its_named_policy() {
+    let Some(both) = Both::new("verify") else { return };
+    let Some(directory) = testdata("serviceberry-hello.proof") else { return };
+    let read = |name: &str| std::fs::read(directory.with_file_name(name)).unwrap();
+    both.sandbox.write("proof", read("serviceberry-hello.proof"));
+    let key =
+        PublicKey::from_hex(String::from_utf8(read("serviceberry-hello.pub.hex")).unwrap().trim());
+    both.sandbox.write("k.pub", format_public_key(&key.unwrap()));
+    let args = ["-k", "k.pub", "-P", "sigsum-test-2025-3", "proof"];
+    both.agree(&args, &read("serviceberry-hello.txt"));
+    both.refuse(&args, b"Hello", "leaf signature not valid");
+    let args = ["-k", "k.pub", "-P", "sigsum-generic-2025-1", "proof"];
+    both.refuse(&args, &read("serviceberry-hello.txt"), "unknown log");
 }
 
 #[test]
@@ -145,7 +163,7 @@ fn submit_takes_an_existing_proof_of_the_other_for_its_own() {
     submit.theirs(&args, b"").ok();
     submit.ours(&args, b"").ok();
     submit.sandbox.write("f2", b"altered");
-    submit.refuse(&args, b"", "xisting proof file \"f2.proof\" is not valid: leaf signature");
+    submit.refuse(&args, b"", "Existing proof file \"f2.proof\" is not valid: leaf signature");
 }
 
 #[test]
