@@ -3,10 +3,12 @@
 mod external;
 mod internal;
 mod page;
+mod tile_cache;
 mod tiles;
 
 pub(crate) use external::{External, Metrics as EndpointsMetrics, router as external_router};
 pub(crate) use internal::router as internal_router;
+pub(crate) use tile_cache::TileCache;
 
 use axum::response::Response;
 use http::StatusCode;

@@ -175,6 +175,7 @@ impl Routers<'_> {
     fn external(&self, key_hash: KeyHash, metrics: &LogMetrics) -> Router {
         serve::external_router(External {
             log: self.service.clone(),
+            tiles: serve::TileCache::default(),
             key_hash,
             prefix: self.prefix.clone(),
             version: self.config.software_version.clone(),

@@ -20,9 +20,10 @@ const MAX_CANDIDATES: usize = 4;
 
 /// Leaves that come in a burst are signed together: the head waits until none has come for so long.
 /// A lone leaf pays it once; a batch of hundreds gets one head instead of two.
-pub const BURST_PAUSE: Duration = Duration::from_millis(5);
-/// A burst that does not end is signed after so long.
-pub const LONGEST_BURST: Duration = Duration::from_millis(50);
+pub const BURST_PAUSE: Duration = Duration::from_millis(10);
+/// A burst that does not end is signed after so long: the time between two heads of a log that is
+/// busy all the time, which therefore signs no later for it.
+pub const LONGEST_BURST: Duration = crate::config::DEFAULT_MIN_INTERVAL;
 
 /// Leaves that are committed and not signed yet.
 #[derive(Debug, Clone, Copy)]

@@ -467,16 +467,17 @@ fn leaves_of_a_burst_are_signed_together_when_it_pauses() {
     assert_eq!(engine.due(now, TreeSize(6)), Due::At(now + BURST_PAUSE));
     engine.committed(now + ms(4), TreeSize(9));
     assert_eq!(engine.due(now + ms(5), TreeSize(9)), Due::At(now + ms(4) + BURST_PAUSE));
-    engine.committed(now + ms(9), TreeSize(9));
-    assert_eq!(engine.due(now + ms(9), TreeSize(9)), Due::Sign);
+    let over = now + ms(4) + BURST_PAUSE;
+    engine.committed(over, TreeSize(9));
+    assert_eq!(engine.due(over, TreeSize(9)), Due::Sign);
 }
 
 #[test]
 fn a_burst_that_does_not_end_is_signed_all_the_same() {
     let mut engine = idle();
     let start = ms(500);
-    for n in 0..25 {
-        let (now, size) = (start + ms(2 * n), TreeSize(6 + n));
+    for n in 0..20 {
+        let (now, size) = (start + ms(5 * n), TreeSize(6 + n));
         engine.committed(now, size);
         assert_ne!(engine.due(now, size), Due::Sign, "{n}");
     }

@@ -1,6 +1,6 @@
 //! The public endpoint: the five of `log.md`, `checkpoint` and tiles of `tlog-tiles`, a page.
 
-use super::{bad_request, failure, page, tiles};
+use super::{TileCache, bad_request, failure, page, tiles};
 use crate::api::{LogService, no_head};
 use crate::engine::admission::{self, Refusal};
 use axum::Router;
@@ -28,6 +28,8 @@ const REST: &str = "{*rest}";
 /// What the handlers share.
 pub(crate) struct External {
     pub(crate) log: LogService,
+    /// Full tiles of the published tree.
+    pub(crate) tiles: TileCache,
     pub(crate) key_hash: KeyHash,
     pub(crate) prefix: Prefix,
     pub(crate) version: String,

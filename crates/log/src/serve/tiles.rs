@@ -4,6 +4,7 @@ use super::external::External;
 use super::failure;
 use axum::extract::{Path, State};
 use axum::response::Response;
+use bytes::Bytes;
 use http::header::CACHE_CONTROL;
 use http::{HeaderValue, StatusCode};
 use sigsum_core::merkle::tile::Tile;
@@ -34,16 +35,25 @@ pub(super) async fn get_tile(
 
 fn answer(external: &External, rest: &str) -> Response {
     let Ok(tile) = Tile::parse(&format!("tile/{rest}")) else { return not_found() };
+    if let Some(bytes) = external.tiles.get(&tile) {
+        return found(bytes);
+    }
     match external.log.tile(&tile) {
         Ok(Some(bytes)) => {
-            let mut response = with_content_type(text(bytes), OCTETS);
-            response.headers_mut().insert(CACHE_CONTROL, IMMUTABLE);
-            response
+            let bytes = Bytes::from(bytes);
+            external.tiles.put(&tile, &bytes);
+            found(bytes)
         }
         // Not kept by caches: the tile may be there a moment later.
         Ok(None) => not_found(),
         Err(error) => failure(&error),
     }
+}
+
+fn found(bytes: Bytes) -> Response {
+    let mut response = with_content_type(text(bytes), OCTETS);
+    response.headers_mut().insert(CACHE_CONTROL, IMMUTABLE);
+    response
 }
 
 fn not_found() -> Response {
