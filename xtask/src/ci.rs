@@ -4,7 +4,6 @@
 //! summary lines, what was skipped and why, and the verdict.
 
 mod report;
-mod run;
 
 use std::path::Path;
 use std::time::Instant;
@@ -12,8 +11,8 @@ use std::time::Instant;
 use clap::ValueEnum;
 
 use self::report::Report;
-use self::run::{Command, succeeded};
-use crate::{measure, tidy};
+use crate::command::Command;
+use crate::{interop, measure, tidy};
 
 /// One of the checks, in the order in which they run: the quick ones first, and so that later
 /// builds find what earlier ones left.
@@ -35,6 +34,8 @@ pub(crate) enum Step {
     Soak,
     /// Each fuzz target for ten seconds.
     Fuzz,
+    /// The programs of others, in both directions.
+    Interop,
     /// The tests as the README gives them.
     Test,
 }
@@ -105,8 +106,32 @@ impl Step {
             Self::Bench => measured(measure::run(root, "bench", &["--quick".into()])),
             Self::Soak => measured(measure::run(root, "soak", &["--short".into()])),
             Self::Fuzz => fuzz(root),
+            Self::Interop => with_peers(root, report),
             Self::Test => test(root, report),
         }
+    }
+}
+
+/// The outcome of a step that is one command.
+fn succeeded(result: Result<(), String>) -> Outcome {
+    match result {
+        Ok(()) => Outcome::Passed,
+        Err(how) => Outcome::Failed(how),
+    }
+}
+
+/// Runs the matrix, and notes the cells that were not shown.
+fn with_peers(root: &Path, report: &mut Report) -> Outcome {
+    match interop::run(root, &[]) {
+        Ok(interop::Verdict::NoGo(why)) if interop::in_ci() => Outcome::Failed(why),
+        Ok(interop::Verdict::NoGo(why)) => Outcome::Skipped(why),
+        Ok(interop::Verdict::Ran { failures, skips }) => {
+            for skip in &skips {
+                report.skipped("interop", skip);
+            }
+            if failures.is_empty() { Outcome::Passed } else { Outcome::Failed(failures.join("; ")) }
+        }
+        Err(error) => Outcome::Failed(error.to_string()),
     }
 }
 

@@ -6,6 +6,8 @@
 )]
 
 mod ci;
+mod command;
+mod interop;
 mod measure;
 mod tidy;
 
@@ -33,6 +35,13 @@ enum Task {
         #[arg(value_enum)]
         steps: Vec<ci::Step>,
     },
+    /// Run the tests against the Go programs of today's network, and print the matrix. Installs them
+    /// into `target/peers`; SIGSUM_PEER_SOURCES=DIR builds sigsum-go, log-go and key-mgmt from
+    /// checkouts of these names.
+    Interop {
+        /// Only tests whose names contain one of these.
+        tests: Vec<String>,
+    },
     /// Measure the release executable (see `bench --help`).
     #[command(disable_help_flag = true)]
     Bench {
@@ -54,6 +63,9 @@ fn main() -> ExitCode {
     let outcome: Result<bool, Box<dyn Error>> = match Arguments::parse().task {
         Task::Tidy => tidy::run(&root).map_err(Into::into),
         Task::Ci { steps } => Ok(ci::run(&root, &steps)),
+        Task::Interop { tests } => {
+            interop::run(&root, &tests).map(|it| it.is_good()).map_err(Into::into)
+        }
         Task::Bench { arguments } => measure::run(&root, "bench", &arguments).map_err(Into::into),
         Task::Soak { arguments } => measure::run(&root, "soak", &arguments).map_err(Into::into),
     };

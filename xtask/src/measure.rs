@@ -46,7 +46,7 @@ fn status(command: &mut Command) -> Result<ExitStatus, MeasureError> {
 }
 
 /// Where cargo puts what it builds; configuration and environment may say where.
-fn target_directory(root: &Path) -> Result<PathBuf, MeasureError> {
+pub(crate) fn target_directory(root: &Path) -> Result<PathBuf, MeasureError> {
     let mut command = cargo_metadata::MetadataCommand::new();
     let metadata = command.manifest_path(root.join("Cargo.toml")).no_deps().exec();
     let metadata = metadata.map_err(|error| MeasureError(format!("cargo metadata: {error}")))?;

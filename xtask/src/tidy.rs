@@ -42,7 +42,7 @@ struct Finding {
 /// What is checked. Names are those printed and used in [`exceptions`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Rule {
-    /// Every Rust file opens with `//!`.
+    /// Every Rust file opens with `//!`, every Go file with a comment.
     ModuleDocs,
     /// Files have at most 500 lines.
     FileLength,

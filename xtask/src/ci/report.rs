@@ -69,7 +69,7 @@ impl Report {
             println!("{verdict}");
         }
         println!("\n==> Not checked");
-        for skip in &self.skips {
+        for skip in merged(&self.skips) {
             println!("- {skip}");
         }
         if self.skips.is_empty() {
@@ -83,6 +83,22 @@ impl Report {
         }
         println!("\nci: {}", if self.failed { "FAILED" } else { "passed" });
     }
+}
+
+/// Each line once, in order, with how often it came.
+fn merged(lines: &[String]) -> Vec<String> {
+    let mut counted: Vec<(&String, usize)> = Vec::new();
+    for line in lines {
+        match counted.iter_mut().find(|(known, _)| *known == line) {
+            Some((_, count)) => *count += 1,
+            None => counted.push((line, 1)),
+        }
+    }
+    let text = |(line, count): (&String, usize)| match count {
+        1 => line.clone(),
+        _ => format!("{line} ({count} times)"),
+    };
+    counted.into_iter().map(text).collect()
 }
 
 impl std::fmt::Display for Step {
@@ -114,6 +130,12 @@ mod tests {
     }
 
     #[test]
+    fn equal_skips_are_one_line_with_a_count() {
+        let lines = ["a", "b", "a", "a"].map(str::to_owned);
+        assert_eq!(merged(&lines), ["a (3 times)", "b"]);
+    }
+
+    #[test]
     fn summaries_and_skips_are_picked_from_the_tests_output() {
         let mut report = Report::default();
         assert!(report.no_tests_ran());
@@ -121,6 +143,7 @@ mod tests {
             "test a_skipped_leaf_is_found ... ok",
             "test slow ... ignored, takes an hour",
             "skipped: no ssh-agent here",
+            "not run here: `cargo xtask interop` runs it",
             "running 2 tests",
             "test result: ok. 1 passed; 0 failed; 1 ignored",
         ] {

@@ -3,8 +3,11 @@
 use super::tree::{File, Tree};
 use super::{Finding, Rule};
 
-/// Lines of a Rust file. About 250 is usual; beyond 500 nobody reads a file whole.
+/// Lines of a source file. About 250 is usual; beyond 500 nobody reads a file whole.
 const MAX_FILE_LINES: usize = 500;
+
+/// How a file of source says what it is for, by the ending of its name.
+const FILE_DOCS: &[(&str, &str)] = &[(".rs", "//! "), (".go", "// ")];
 
 /// What must not stand in any file. Written in two parts here, so that this file does not break its
 /// own rule.
@@ -33,9 +36,11 @@ const TEST_DATA_VARIABLE: &str = concat!("SIGSUM_", "TESTDATA");
 pub(super) fn check(tree: &Tree) -> Vec<Finding> {
     let mut findings = Vec::new();
     for file in tree.texts().filter(|file| !is_lock_file(file)) {
-        if file.path.ends_with(".rs") {
-            module_docs(file, &mut findings);
+        if let Some((_, opening)) = FILE_DOCS.iter().find(|(end, _)| file.path.ends_with(end)) {
+            module_docs(file, opening, &mut findings);
             file_length(file, &mut findings);
+        }
+        if file.path.ends_with(".rs") {
             silent_skip(file, &mut findings);
         }
         forbidden(file, &mut findings);
@@ -47,9 +52,9 @@ fn is_lock_file(file: &File) -> bool {
     file.path.ends_with("Cargo.lock")
 }
 
-fn module_docs(file: &File, findings: &mut Vec<Finding>) {
-    if !file.text.starts_with("//! ") {
-        let message = "does not open with `//!` and what the file is for".to_owned();
+fn module_docs(file: &File, opening: &str, findings: &mut Vec<Finding>) {
+    if !file.text.starts_with(opening) {
+        let message = format!("does not open with `{}` and what the file is for", opening.trim());
         findings.push(Finding {
             path: file.path.clone(),
             line: 1,
@@ -126,6 +131,12 @@ mod tests {
         for text in ["fn one() {}\n", "\n//! Late.\n", "//!\n", "// Not a doc.\n"] {
             assert_eq!(findings_in("a.rs", text), [(Rule::ModuleDocs, 1)], "{text}");
         }
+    }
+
+    #[test]
+    fn go_files_say_what_they_are_for() {
+        assert_eq!(findings_in("a.go", "// What it is for.\npackage main\n"), []);
+        assert_eq!(findings_in("a.go", "package main\n"), [(Rule::ModuleDocs, 1)]);
     }
 
     #[test]

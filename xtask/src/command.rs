@@ -4,57 +4,59 @@ use std::io::{BufRead as _, BufReader};
 use std::path::Path;
 use std::process::{self, Stdio};
 
-use super::Outcome;
 use crate::cargo;
 
 /// A command in the workspace's root.
-pub(super) struct Command {
+pub(crate) struct Command {
     inner: process::Command,
 }
 
 impl Command {
     /// `cargo WORDS`.
-    pub(super) fn cargo(root: &Path, words: &[&str]) -> Self {
+    pub(crate) fn cargo(root: &Path, words: &[&str]) -> Self {
         let mut inner = process::Command::new(cargo());
         inner.args(words).current_dir(root);
         Self { inner }
     }
 
     /// A command as words, `cargo` being the one that runs this.
-    pub(super) fn of(root: &Path, words: &[String]) -> Self {
+    pub(crate) fn of(root: &Path, words: &[String]) -> Self {
         let words: Vec<&str> = words.iter().map(String::as_str).collect();
         match words.split_first() {
             Some((&"cargo", rest)) => Self::cargo(root, rest),
-            Some((program, rest)) => {
-                let mut inner = process::Command::new(program);
-                inner.args(rest).current_dir(root);
-                Self { inner }
-            }
+            Some((program, rest)) => Self::new(root, program, rest),
             None => Self::cargo(root, &[]),
         }
     }
 
+    /// Another program.
+    pub(crate) fn new(root: &Path, program: &str, words: &[&str]) -> Self {
+        let mut inner = process::Command::new(program);
+        inner.args(words).current_dir(root);
+        Self { inner }
+    }
+
     /// The same with more words.
-    pub(super) fn also(mut self, words: &[&str]) -> Self {
+    pub(crate) fn also(mut self, words: &[&str]) -> Self {
         self.inner.args(words);
         self
     }
 
     /// The same with a variable in its environment.
-    pub(super) fn env(mut self, name: &str, value: &str) -> Self {
+    pub(crate) fn env(mut self, name: &str, value: &str) -> Self {
         self.inner.env(name, value);
         self
     }
 
     /// Runs it. The error says how it ended.
-    pub(super) fn run(mut self) -> Result<(), String> {
+    pub(crate) fn run(mut self) -> Result<(), String> {
         self.announce();
         let status = self.inner.status().map_err(|error| self.failed(&error))?;
         ended(status)
     }
 
     /// Runs it and shows `look` each line of its standard output, which goes through all the same.
-    pub(super) fn run_with(mut self, mut look: impl FnMut(&str)) -> Result<(), String> {
+    pub(crate) fn run_with(mut self, mut look: impl FnMut(&str)) -> Result<(), String> {
         self.announce();
         let mut child =
             self.inner.stdout(Stdio::piped()).spawn().map_err(|error| self.failed(&error))?;
@@ -69,7 +71,7 @@ impl Command {
     }
 
     /// Runs it silently and returns what it prints.
-    pub(super) fn output(mut self) -> Result<String, String> {
+    pub(crate) fn output(mut self) -> Result<String, String> {
         let output = self.inner.output().map_err(|error| self.failed(&error))?;
         match ended(output.status) {
             Ok(()) => Ok(String::from_utf8_lossy(&output.stdout).into_owned()),
@@ -87,14 +89,6 @@ impl Command {
 
     fn failed(&self, error: &std::io::Error) -> String {
         format!("cannot run {}: {error}", Path::new(self.inner.get_program()).display())
-    }
-}
-
-/// The outcome of a step that is one command.
-pub(super) fn succeeded(result: Result<(), String>) -> Outcome {
-    match result {
-        Ok(()) => Outcome::Passed,
-        Err(how) => Outcome::Failed(how),
     }
 }
 
