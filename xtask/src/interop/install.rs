@@ -13,8 +13,8 @@ use super::peers::{Checkout, Peer, SIGSUM_GO, SIGSUM_GO_MODULE};
 /// A directory with checkouts named as the peers are.
 const SOURCES_VARIABLE: &str = "SIGSUM_PEER_SOURCES";
 
-/// Longest time for one module. Trillian, the largest, takes four minutes on two cores.
-const LIMIT: Duration = Duration::from_secs(12 * 60);
+/// Longest time for one module. Trillian, the largest, takes two minutes on two busy cores.
+const LIMIT: Duration = Duration::from_secs(10 * 60);
 
 /// The language version of generated modules: the one of log-go and sigsum-go.
 const GO_VERSION: &str = "1.25.0";

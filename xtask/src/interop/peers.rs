@@ -98,7 +98,7 @@ pub(super) const PEERS: &[Peer] = &[
         only_with: None,
     },
     // The version that log-go is built with. The tags leave out the databases that log-go's
-    // operators do not use; with them it takes three times as long to compile.
+    // operators do not use; with them it takes four times as long to compile.
     Peer {
         name: "trillian",
         module: "github.com/google/trillian",
