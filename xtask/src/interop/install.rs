@@ -281,8 +281,9 @@ fn reason(said: &str) -> String {
     let Some(line) = said.lines().find(tells) else {
         return format!("it did not end well within {} minutes", LIMIT.as_secs() / 60);
     };
-    // go repeats the module in front of its reason.
     let line = line.trim().trim_start_matches("go: ");
+    // In front of what it could not read go has the package, twice.
+    let line = line.find("reading http").and_then(|start| line.get(start..)).unwrap_or(line);
     let short: String = line.chars().take(MAX_REASON_CHARS).collect();
     if short.len() < line.len() { short + " ..." } else { short }
 }
@@ -329,6 +330,8 @@ mod tests {
     fn the_reason_is_the_first_line_that_is_not_progress() {
         let said = "go: downloading a v1\n\n# a/b\ngo: a@v1: 403 Forbidden\nmore\n";
         assert_eq!(reason(said), "a@v1: 403 Forbidden");
+        let refused = "go: a/b@v1: a/b@v1: reading https://a.example/b: 403 Forbidden\n";
+        assert_eq!(reason(refused), "reading https://a.example/b: 403 Forbidden");
         assert!(reason("go: downloading a v1\n").contains("minutes"));
         assert!(reason(&"é".repeat(300)).ends_with("é ..."));
     }
