@@ -55,6 +55,14 @@ impl Sandbox {
         Self { directory: tempfile::tempdir().unwrap() }
     }
 
+    /// One in memory where this machine has a place for it, for a test in which a disk that is busy
+    /// with something else would be taken for a slow program.
+    #[allow(dead_code, reason = "used by the tests with the Go programs alone")]
+    pub(crate) fn in_memory() -> Self {
+        tempfile::tempdir_in("/dev/shm")
+            .map_or_else(|_| Self::new(), |directory| Self { directory })
+    }
+
     pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.directory.path().join(name)
     }
