@@ -7,6 +7,7 @@
 #[allow(dead_code, reason = "shared with the tests of the executable alone")]
 mod harness;
 
+mod agents;
 mod both;
 mod cosigner;
 mod dns;
@@ -21,7 +22,6 @@ mod our_log;
 mod our_log_litewitness;
 mod our_log_sigsum_witness;
 mod our_witness;
-mod agents;
 mod peers;
 mod ssh_agent;
 mod submissions;
