@@ -17,6 +17,7 @@ mod network;
 mod preload;
 mod random;
 mod report;
+mod slow_link;
 mod soak;
 mod tree;
 mod usage;

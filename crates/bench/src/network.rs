@@ -158,6 +158,11 @@ impl Network {
         Ok(RunningLog { daemon, address })
     }
 
+    /// Writes a policy that says that the log is elsewhere.
+    pub(crate) fn write_policy(&self, name: &str, log: SocketAddr) -> Result<(), Failure> {
+        self.sandbox.write(name, self.policy_text(Some(log)))
+    }
+
     /// The policy by which heads of this log are judged.
     pub(crate) fn policy(&self) -> Result<Policy, Failure> {
         let text = self.policy_text(None);
