@@ -1,11 +1,14 @@
 //! `sigsum log`: run a log and prepare its directory (flags of sigsum-log-primary and
 //! sigsum-mktree).
 
+mod fsck;
+
 use crate::failure::{Failure, key_failure};
 use crate::files::{agent_socket, print, read_text_file};
 use crate::log_level::start_logging;
 use clap::{ArgAction, Args, Subcommand};
 use sigsum_client::GoDuration;
+use sigsum_core::PublicKey;
 use sigsum_core::policy::Policy;
 use sigsum_keys::{load_service_signer, read_public_key};
 use sigsum_log::config::{FileConfig, Settings};
@@ -22,6 +25,8 @@ pub(crate) enum Command {
     Primary(Box<Primary>),
     /// Prepare a new log: its data directory, or log-go's startup file
     Init(Init),
+    /// Check a stopped log's data directory, every byte of it
+    Fsck(fsck::Fsck),
 }
 
 /// Options of `log primary`; each goes before the same key of the configuration file.
@@ -110,6 +115,7 @@ pub(crate) fn run(command: Command) -> Result<(), Failure> {
     match command {
         Command::Primary(flags) => primary(*flags),
         Command::Init(options) => init(&options),
+        Command::Fsck(options) => fsck::run(&options),
     }
 }
 
@@ -271,12 +277,7 @@ fn init(options: &Init) -> Result<(), Failure> {
     let (Some(directory), Some(key_file)) = (&options.data_dir, &options.key_file) else {
         return init_startup_file(options);
     };
-    // A private key file tells the public key too, but asking for either saves a step.
-    let key = read_public_key(key_file).map(|line| line.key).or_else(|_| {
-        sigsum_keys::read_private_key(key_file)
-            .map(|signer| sigsum_keys::Signer::public_key(&signer))
-    });
-    let key = key.map_err(|e| Failure::new(e.to_string()))?;
+    let key = log_key(key_file)?;
     sigsum_log::init(directory, &key).map_err(|e| match e {
         StoreError::AlreadyInitialised { .. } => Failure::new(e.to_string())
             .remedy("a log's directory is made once; to start the log use `sigsum log primary`"),
@@ -292,6 +293,15 @@ fn init(options: &Init) -> Result<(), Failure> {
         dir = directory.display(),
         hash = key.key_hash(),
     ))
+}
+
+/// The log's public key. A private key file tells it too, but asking for either saves a step.
+fn log_key(key_file: &Path) -> Result<PublicKey, Failure> {
+    let key = read_public_key(key_file).map(|line| line.key).or_else(|_| {
+        sigsum_keys::read_private_key(key_file)
+            .map(|signer| sigsum_keys::Signer::public_key(&signer))
+    });
+    key.map_err(|e| Failure::new(e.to_string()))
 }
 
 fn init_startup_file(options: &Init) -> Result<(), Failure> {

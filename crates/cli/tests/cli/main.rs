@@ -14,6 +14,7 @@ mod demo;
 mod documents;
 mod fake;
 mod floods;
+mod fsck;
 mod full_disk;
 mod harness;
 mod keys;

@@ -4,7 +4,7 @@ use crate::harness::{LOG_ARGS, Network, Sandbox, say};
 use std::path::Path;
 
 /// A log that has run and taken a few leaves, stopped by `kill -9`.
-fn killed_log(leaves: usize) -> Sandbox {
+pub(crate) fn killed_log(leaves: usize) -> Sandbox {
     let mut network = Network::start(0, 0);
     network.sandbox.key("k");
     let names: Vec<String> = (0..leaves).map(|n| format!("f{n}")).collect();
@@ -19,7 +19,7 @@ fn killed_log(leaves: usize) -> Sandbox {
 }
 
 /// The first file below a directory whose path contains a text.
-fn find(directory: &Path, part: &str) -> std::path::PathBuf {
+pub(crate) fn find(directory: &Path, part: &str) -> std::path::PathBuf {
     let mut directories = vec![directory.to_owned()];
     while let Some(directory) = directories.pop() {
         for entry in std::fs::read_dir(directory).unwrap() {
