@@ -117,7 +117,11 @@ fn install_all(installer: &Installer) -> Result<Vec<(&'static Peer, Got)>, Inter
             }
             _ => installer.install(peer)?,
         };
-        println!("- {peer}: {got}");
+        let origin = match got {
+            Got::There | Got::Installed(_) => installer.origin(peer),
+            Got::NotToBeHad(_) | Got::Failed(_) => String::new(),
+        };
+        println!("- {peer}: {got}{origin}");
         all.push((peer, got));
     }
     Ok(all)

@@ -65,6 +65,20 @@ pub(super) struct Installer {
 }
 
 impl Installer {
+    /// Says where a peer comes from when that is not the host of its module.
+    pub(super) fn origin(&self, peer: &Peer) -> String {
+        let checkouts = peer.checkout.names(peer.name).into_iter().filter_map(|name| {
+            let commit =
+                git(&self.checkout(name)?, &["describe", "--tags", "--always", "--dirty"]).ok()?;
+            Some(format!("{name} {}", commit.trim()))
+        });
+        let checkouts: Vec<String> = checkouts.collect();
+        match checkouts.is_empty() {
+            true => String::new(),
+            false => format!(" out of checkouts ({})", checkouts.join(", ")),
+        }
+    }
+
     /// Makes the directories, and builds our own program.
     pub(super) fn new(root: &Path, peers: &Path) -> Result<Self, InteropError> {
         for name in ["bin", "stamps", "logs", "src"] {
@@ -125,13 +139,8 @@ impl Installer {
     /// that no commit names, so that it is always built.
     fn stamp_of(&self, peer: &Peer) -> Result<Option<String>, InteropError> {
         let mut stamp = format!("{}@{} {}", peer.module, peer.version, peer.tags);
-        let used = match peer.checkout {
-            Checkout::Nothing => vec![],
-            Checkout::SigsumGo => vec![SIGSUM_GO],
-            Checkout::Itself => vec![peer.name],
-            Checkout::ItselfWithSigsumGo => vec![peer.name, SIGSUM_GO],
-        };
-        for directory in used.into_iter().filter_map(|name| self.checkout(name)) {
+        let used = peer.checkout.names(peer.name).into_iter();
+        for directory in used.filter_map(|name| self.checkout(name)) {
             if !git(&directory, &["status", "--porcelain"])?.is_empty() {
                 return Ok(None);
             }

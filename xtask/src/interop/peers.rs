@@ -34,6 +34,18 @@ pub(super) enum Checkout {
     ItselfWithSigsumGo,
 }
 
+impl Checkout {
+    /// The checkouts that a peer of this name is built from, where they are there.
+    pub(super) fn names(self, peer: &'static str) -> Vec<&'static str> {
+        match self {
+            Self::Nothing => vec![],
+            Self::SigsumGo => vec![SIGSUM_GO],
+            Self::Itself => vec![peer],
+            Self::ItselfWithSigsumGo => vec![peer, SIGSUM_GO],
+        }
+    }
+}
+
 /// The name under which others refer to sigsum-go.
 pub(super) const SIGSUM_GO: &str = "sigsum-go";
 
