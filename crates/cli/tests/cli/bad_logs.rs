@@ -307,7 +307,11 @@ fn ctrl_c_in_a_batch_keeps_the_proofs_that_are_done() {
         assert!(child.try_wait().unwrap().is_none(), "it ended with {} proofs", proofs());
         std::thread::yield_now();
     }
-    kill_process(Pid::from_raw(child.id().cast_signed()).unwrap(), Signal::INT).unwrap();
+    let pid = Pid::from_raw(child.id().cast_signed()).unwrap();
+    // Tests that a shell runs in the background inherit that SIGINT is ignored.
+    for signal in [Signal::INT, Signal::TERM] {
+        kill_process(pid, signal).unwrap();
+    }
     assert!(!child.wait().unwrap().success());
     assert_eq!(proofs(), names.len() - 1);
     // The same command, with a log that proves, does only what is missing.
