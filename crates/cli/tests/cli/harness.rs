@@ -5,7 +5,7 @@ use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::{Mutex, mpsc};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// A daemon that says nothing for so long will not start.
 const START_LIMIT: Duration = Duration::from_secs(60);
@@ -289,6 +289,12 @@ impl Network {
         let policy = self.sandbox.read("log-policy");
         let rest = policy.split_once('\n').unwrap().1;
         self.sandbox.write("policy", format!("log {hex} {url}\n{rest}"));
+        // Without witnesses its first head is a matter of milliseconds, or more on a busy machine.
+        let until = Instant::now() + START_LIMIT;
+        while self.witnesses.is_empty() && http(url, "GET", "/get-tree-head", b"").0 != 200 {
+            assert!(Instant::now() < until, "no head is served");
+            std::thread::yield_now();
+        }
         self.log = Some(daemon);
     }
 
