@@ -21,9 +21,9 @@ const MAX_CANDIDATES: usize = 4;
 /// Leaves that come in a burst are signed together: the head waits until none has come for so long.
 /// A lone leaf pays it once; a batch of hundreds gets one head instead of two.
 pub const BURST_PAUSE: Duration = Duration::from_millis(10);
-/// A burst that does not end is signed after so long: the time between two heads of a log that is
-/// busy all the time, which therefore signs no later for it.
-pub const LONGEST_BURST: Duration = crate::config::DEFAULT_MIN_INTERVAL;
+/// A burst that does not end is signed after so long, or after [`Rules::min_interval`] where that is
+/// shorter: a log that is busy all the time signs no later for it.
+pub const LONGEST_BURST: Duration = Duration::from_millis(100);
 
 /// Leaves that are committed and not signed yet.
 #[derive(Debug, Clone, Copy)]
@@ -126,7 +126,8 @@ impl HeadEngine {
     fn burst_end(&self) -> Duration {
         self.burst.map_or(Duration::ZERO, |burst| {
             let pause = burst.last.saturating_add(BURST_PAUSE);
-            pause.min(burst.first.saturating_add(LONGEST_BURST))
+            let longest = LONGEST_BURST.min(self.rules.min_interval);
+            pause.min(burst.first.saturating_add(longest))
         })
     }
 

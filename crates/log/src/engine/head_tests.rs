@@ -473,6 +473,17 @@ fn leaves_of_a_burst_are_signed_together_when_it_pauses() {
 }
 
 #[test]
+fn a_burst_lasts_no_longer_than_the_shortest_time_between_heads() {
+    let mut engine = idle();
+    engine.rules.min_interval = ms(4);
+    let now = ms(500);
+    engine.committed(now, TreeSize(6));
+    assert_eq!(engine.due(now, TreeSize(6)), Due::At(now + ms(4)));
+    engine.committed(now + ms(3), TreeSize(9));
+    assert_eq!(engine.due(now + ms(4), TreeSize(9)), Due::Sign);
+}
+
+#[test]
 fn a_burst_that_does_not_end_is_signed_all_the_same() {
     let mut engine = idle();
     let start = ms(500);
