@@ -224,14 +224,23 @@ fn start_failure(error: &sigsum_log::StartError) -> Failure {
             "`sigsum log init --data-dir DIR --key-file FILE` makes the directory of a new log; \
              never do it for a log that has run elsewhere",
         ),
-        sigsum_log::StartError::Store(StoreError::Locked { .. }) => {
+        sigsum_log::StartError::Store(error) => with_remedy(failure, error),
+        _ => failure,
+    }
+}
+
+/// What the operator can do about a directory that cannot be used.
+fn with_remedy(failure: Failure, error: &StoreError) -> Failure {
+    match error {
+        StoreError::Locked { .. } => {
             failure.remedy("only one process may have a log's directory open; stop the other one")
         }
-        sigsum_log::StartError::Store(StoreError::OtherLog { .. }) => {
+        StoreError::OtherLog { .. } => {
             failure.remedy("check --data-dir and --key-file: they belong to different logs")
         }
-        sigsum_log::StartError::Store(StoreError::Damaged { .. }) => failure.remedy(
-            "nothing was changed and nothing is served; restore the named file from a backup",
+        StoreError::Damaged { .. } => failure.remedy(
+            "do not delete anything, and do not start from an older copy of the directory: bring \
+             back the newest copy of the named file alone, and try again",
         ),
         _ => failure,
     }

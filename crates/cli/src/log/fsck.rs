@@ -1,7 +1,7 @@
 //! `sigsum log fsck`: reads a stopped log's whole data directory and checks every byte of it that is
 //! served or signed.
 
-use super::log_key;
+use super::{log_key, with_remedy};
 use crate::failure::Failure;
 use crate::files::print;
 use clap::{ArgAction, Args};
@@ -26,7 +26,7 @@ pub(crate) struct Fsck {
 /// Checks, and says what is there.
 pub(super) fn run(options: &Fsck) -> Result<(), Failure> {
     let key = log_key(&options.key_file)?;
-    let failed = |error: StoreError| explain(&error);
+    let failed = |error: StoreError| with_remedy(Failure::new(error.to_string()), &error);
     let store = Store::open(&Place::dir(&options.data_dir), &key).map_err(failed)?;
     store.wait_for_index().map_err(failed)?;
     store.verify().map_err(failed)?;
@@ -77,19 +77,4 @@ fn repairs(recovery: &Recovery) -> String {
         text += &format!("\nwrote {} anew, which was out of date\n", path.display());
     }
     text
-}
-
-fn explain(error: &StoreError) -> Failure {
-    let failure = Failure::new(error.to_string());
-    match error {
-        StoreError::Locked { .. } => failure.remedy("the log runs: stop it first"),
-        StoreError::OtherLog { .. } => {
-            failure.remedy("check --data-dir and --key-file: they belong to different logs")
-        }
-        StoreError::Damaged { .. } => failure.remedy(
-            "do not delete anything, and do not start from an older copy of the directory: bring \
-             back the newest copy of the named file alone, and check again",
-        ),
-        _ => failure,
-    }
 }

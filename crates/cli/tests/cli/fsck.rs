@@ -34,7 +34,7 @@ fn a_log_that_was_killed_has_no_damage_and_its_sizes_are_told() {
 #[test]
 fn a_log_that_runs_is_not_looked_at() {
     let network = Network::start(0, 0);
-    fsck(&network.sandbox).fails_with("the log runs: stop it first");
+    fsck(&network.sandbox).fails_with("stop the other one");
 }
 
 #[test]
