@@ -1,4 +1,4 @@
-//! A link with a round trip of its own in front of a server, as between continents: what takes long
+//! A link with a round trip of its own in front of a server, as between countries: what takes long
 //! there is not what takes long on the loopback interface.
 
 use crate::failure::Failure;

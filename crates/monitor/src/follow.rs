@@ -90,7 +90,7 @@ impl Handle {
         while self.tasks.join_next().await.is_some() {}
         let drained = tokio::time::timeout(REPORT_DRAIN, self.telling.recv()).await;
         if drained.is_err() {
-            tracing::warn!("stopped while a report was not taken; it will be made again");
+            tracing::warn!("stopped while a report was under way; it may be made again");
         }
     }
 }

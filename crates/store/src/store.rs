@@ -165,7 +165,8 @@ impl Shared {
 
     fn integrate(&self) -> Result<TreeHead, StoreError> {
         let _writing = lock(&self.writing);
-        // What is committed from now on waits for the next head: under load this would never end.
+        // What is committed from now on need not get in: under load, waiting for all of it would
+        // never end.
         let end = self.pending.read().end();
         loop {
             let snapshot = self.tiles.snapshot();

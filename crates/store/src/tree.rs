@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 /// Bytes of a full tile of hashes.
 pub(crate) const TILE_BYTES: usize = TILE_WIDTH as usize * Hash::LEN;
+
 /// The partial tile at the right edge of one level.
 #[derive(Debug, Clone)]
 pub(crate) struct Edge {

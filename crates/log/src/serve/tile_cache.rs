@@ -8,8 +8,8 @@ use sigsum_core::merkle::tile::Tile;
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-/// Bytes in a generation, of which there are two: a seventh of the memory of a log with 10 million
-/// leaves, for the hashes of its last 2 million.
+/// Bytes in a generation, of which there are two: both together hold the hashes of 2 million leaves,
+/// or half a million leaves themselves, and are half of what the leaf index of 10 million takes.
 const GENERATION_BYTES: usize = 32 << 20;
 
 /// The cache. What was used since a generation was begun is in the younger one; the older one goes
