@@ -62,6 +62,8 @@ enum Rule {
     Sleep,
     /// Tests are named for behaviour.
     TestName,
+    /// The log and its store reach files through `sigsum_store::fs` only.
+    FileSeam,
     /// A test that needs data which may be missing says that it skipped.
     SilentSkip,
     /// Dependencies point down, roles do not know each other, clap stays in cli and xtask.

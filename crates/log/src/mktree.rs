@@ -1,7 +1,7 @@
 //! What `sigsum-mktree` does: prepares the startup file that lets a log without an sth file start.
 
 use crate::sth::{StartupMode, SthFile};
-use sigsum_store::durable::{self, FileError};
+use sigsum_store::durable::{FileError, PUBLIC_FILE};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
@@ -35,6 +35,9 @@ pub enum MktreeError {
     /// The startup file could not be made; one that is there already included.
     #[error("creating startup file failed: {0}")]
     Create(FileError),
+    /// The directory could not be looked at.
+    #[error(transparent)]
+    Look(FileError),
     /// Not the name of a mode.
     #[error("unknown mode {0:?}, must be one of \"empty\", \"local-tree\", or \"saved\"")]
     UnknownMode(String),
@@ -63,25 +66,19 @@ pub fn run(sth_file: &Path, mode: Mode) -> Result<(), MktreeError> {
         Mode::LocalTree => StartupMode::LocalTree,
         Mode::Saved => return check_saved(&sth),
     };
-    if exists(sth.path()) {
+    if sth.exists().map_err(MktreeError::Look)? {
         return Err(MktreeError::Unexpected { path: sth.path().to_owned() });
     }
     let text = format!("startup={startup}"); // without a newline, as log-go's
-    durable::create_new(&sth.startup_path(), text.as_bytes(), durable::PUBLIC_FILE)
-        .map_err(MktreeError::Create)
+    sth.startup().create_new(text.as_bytes(), PUBLIC_FILE).map_err(MktreeError::Create)
 }
 
 fn check_saved(sth: &SthFile) -> Result<(), MktreeError> {
-    if !exists(sth.path()) {
+    if !sth.exists().map_err(MktreeError::Look)? {
         return Err(MktreeError::Missing { path: sth.path().to_owned() });
     }
-    if exists(&sth.startup_path()) {
-        return Err(MktreeError::Unexpected { path: sth.startup_path() });
+    if sth.startup().exists().map_err(MktreeError::Look)? {
+        return Err(MktreeError::Unexpected { path: sth.startup().path().to_owned() });
     }
     Ok(())
-}
-
-/// Whether the name is taken, by a dangling link too.
-fn exists(path: &Path) -> bool {
-    path.symlink_metadata().is_ok()
 }

@@ -1,10 +1,10 @@
 //! Opens a log's data and compares it with what the sth file, the startup file and the published
 //! checkpoint say, before anything is signed or served.
 
-use crate::config::Storage;
+use crate::config::{Config, Storage};
 use crate::engine::cosigned::{self, CosignedHead, WitnessId};
 use crate::start::StartError;
-use crate::sth::{StartupMode, SthFile, SthState};
+use crate::sth::{StartupMode, SthError, SthFile, SthState};
 use sigsum_core::PublicKey;
 use sigsum_core::checkpoint::SignedCheckpoint;
 use sigsum_core::note::Vkey;
@@ -19,6 +19,15 @@ use std::path::Path;
 /// [`StoreError::AlreadyInitialised`], or a failure of the file system.
 pub fn init(data_dir: &Path, log: &PublicKey) -> Result<(), StoreError> {
     Store::init(&Place::dir(data_dir), log)
+}
+
+/// The sth file: on the file system of the data.
+pub(crate) fn sth_file(config: &Config) -> Option<SthFile> {
+    let path = config.sth_file.as_ref()?;
+    Some(match &config.storage {
+        Storage::Place(place) => SthFile::on(place, path),
+        Storage::DataDir(_) | Storage::Ephemeral => SthFile::new(path),
+    })
 }
 
 /// Opens the data. Blocks.
@@ -45,10 +54,10 @@ pub(crate) fn open(
     sth.check(&state, &store, initialised)?;
     // Before anything is written: a second start must not take the tree for a new one.
     if state.startup.is_some() {
-        sth.remove_startup()?;
+        sth.remove_startup().map_err(SthError::from)?;
     }
     if let (None, Some(head)) = (state.saved, store.load_head()) {
-        sth.write(&head).map_err(crate::sth::SthError::from)?;
+        sth.write(&head).map_err(SthError::from)?;
     }
     Ok(store)
 }

@@ -101,7 +101,7 @@ pub async fn start(config: Config, context: Context) -> Result<Handle, StartErro
     let prefix = Prefix::parse(&config.url_prefix)?;
     let log = context.signer.public_key();
     let peers = witnesses::resolve(context.witnesses.clone(), &context.policy)?;
-    let sth = config.sth_file.as_ref().map(SthFile::new);
+    let sth = open::sth_file(&config);
     let store = open_beside(&config, sth.clone(), log).await?;
     let served = Arc::new(Served::default());
     let restored = restore(&store, &log, &context.policy, &served)?;

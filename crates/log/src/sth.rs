@@ -6,11 +6,9 @@
 use sigsum_core::ascii::AsciiError;
 use sigsum_core::wire::log::{parse_signed_tree_head, signed_tree_head_body};
 use sigsum_core::{PublicKey, SignedTreeHead, TreeHead};
-use sigsum_store::durable::{self, FileError};
-use sigsum_store::{LogStore, StoreError};
+use sigsum_store::durable::{FileError, PUBLIC_FILE, SmallFile};
+use sigsum_store::{LogStore, Place, StoreError};
 use std::fmt;
-use std::fs;
-use std::io;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
@@ -43,16 +41,6 @@ impl fmt::Display for StartupMode {
 #[derive(Debug, thiserror::Error)]
 pub enum SthError {
     /// Reading or writing one of the files.
-    #[error("{operation} {}: {source}", path.display())]
-    Io {
-        /// What was tried.
-        operation: &'static str,
-        /// Which file.
-        path: PathBuf,
-        /// What the system says.
-        source: io::Error,
-    },
-    /// Writing one of the files durably.
     #[error(transparent)]
     File(#[from] FileError),
     /// The startup file has no text.
@@ -114,7 +102,7 @@ pub enum SthError {
 /// An sth file and its startup file.
 #[derive(Debug, Clone)]
 pub struct SthFile {
-    path: PathBuf,
+    file: SmallFile,
 }
 
 /// What the two files say.
@@ -129,19 +117,30 @@ pub struct SthState {
 impl SthFile {
     /// Names the sth file.
     pub fn new(path: impl Into<PathBuf>) -> Self {
-        Self { path: path.into() }
+        Self { file: SmallFile::new(path) }
+    }
+
+    /// Names the sth file, on the file system that the data is on.
+    pub fn on(place: &Place, path: impl AsRef<Path>) -> Self {
+        Self { file: place.file(path) }
     }
 
     /// The sth file.
     pub fn path(&self) -> &Path {
-        &self.path
+        self.file.path()
     }
 
     /// The startup file.
-    pub fn startup_path(&self) -> PathBuf {
-        let mut name = self.path.clone().into_os_string();
-        name.push(STARTUP_SUFFIX);
-        name.into()
+    pub fn startup(&self) -> SmallFile {
+        self.file.beside(STARTUP_SUFFIX)
+    }
+
+    /// Whether there is an sth file, readable or not.
+    ///
+    /// # Errors
+    /// [`FileError`].
+    pub fn exists(&self) -> Result<bool, FileError> {
+        self.file.exists()
     }
 
     /// Reads both files.
@@ -149,11 +148,11 @@ impl SthFile {
     /// # Errors
     /// [`SthError`] for a file that cannot be read or is malformed, or of another log.
     pub fn load(&self, log: &PublicKey) -> Result<SthState, SthError> {
-        let startup = match read(&self.startup_path(), MAX_STARTUP_BYTES)? {
+        let startup = match self.startup().read(MAX_STARTUP_BYTES)? {
             Some(bytes) => Some(parse_startup(&bytes)?),
             None => None,
         };
-        let saved = match read(&self.path, MAX_STH_BYTES)? {
+        let saved = match self.file.read(MAX_STH_BYTES)? {
             Some(bytes) => Some(self.parse(&bytes, log)?),
             None => None,
         };
@@ -161,7 +160,7 @@ impl SthFile {
     }
 
     fn parse(&self, bytes: &[u8], log: &PublicKey) -> Result<SignedTreeHead, SthError> {
-        let path = || self.path.clone();
+        let path = || self.path().to_owned();
         let head = parse_signed_tree_head(bytes);
         let head = head.map_err(|error| SthError::Parse { path: path(), error })?;
         if head.verify(log) { Ok(head) } else { Err(SthError::OtherKey { path: path() }) }
@@ -184,19 +183,19 @@ impl SthFile {
             let held =
                 named.size <= present.size && store.root_hash(named.size)? == named.root_hash;
             if !held {
-                let path = self.path.clone();
+                let path = self.path().to_owned();
                 return Err(SthError::Contradiction { path, named, present });
             }
             return Ok(());
         }
         match state.startup {
             Some(StartupMode::Empty) if !is_fresh => {
-                Err(SthError::NotEmpty { path: self.startup_path(), present })
+                Err(SthError::NotEmpty { path: self.startup().path().to_owned(), present })
             }
             Some(_) => Ok(()),
             // The data directory was initialised for this key, or has a head to write it from.
             None if initialised || !is_fresh => Ok(()),
-            None => Err(SthError::Missing { path: self.path.clone() }),
+            None => Err(SthError::Missing { path: self.path().to_owned() }),
         }
     }
 
@@ -206,38 +205,17 @@ impl SthFile {
     /// [`FileError`].
     pub fn write(&self, head: &SignedTreeHead) -> Result<(), FileError> {
         let body = signed_tree_head_body(head);
-        durable::write_atomic(&self.path, body.as_bytes(), durable::PUBLIC_FILE)
+        self.file.replace(body.as_bytes(), PUBLIC_FILE)
     }
 
-    /// Removes the startup file, once the sth file is there.
+    /// Removes the startup file, once the tree is there. Durable, as a startup file that says
+    /// `empty` and comes back after a crash would keep the log from starting.
     ///
     /// # Errors
-    /// [`SthError::Io`].
-    pub fn remove_startup(&self) -> Result<(), SthError> {
-        let path = self.startup_path();
-        match fs::remove_file(&path) {
-            Err(source) if source.kind() != io::ErrorKind::NotFound => {
-                Err(SthError::Io { operation: "remove", path, source })
-            }
-            _ => Ok(()),
-        }
+    /// [`FileError`].
+    pub fn remove_startup(&self) -> Result<(), FileError> {
+        self.startup().remove()
     }
-}
-
-/// Reads a small file; `None` when there is none. A longer one is cut behind `max` bytes, which
-/// its parser then refuses.
-fn read(path: &Path, max: usize) -> Result<Option<Vec<u8>>, SthError> {
-    use std::io::Read as _;
-    let failed = |source| SthError::Io { operation: "open", path: path.to_owned(), source };
-    let file = match fs::File::open(path) {
-        Ok(file) => file,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-        Err(error) => return Err(failed(error)),
-    };
-    let mut bytes = Vec::new();
-    let limit = u64::try_from(max).unwrap_or(u64::MAX);
-    file.take(limit).read_to_end(&mut bytes).map_err(failed)?;
-    Ok(Some(bytes))
 }
 
 /// Reads the first line of a startup file: `startup=empty` or `startup=local-tree`.

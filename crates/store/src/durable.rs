@@ -4,6 +4,7 @@
 //! any [`Fs`].
 
 mod group;
+mod small;
 
 use crate::fs::{DiskFs, Existing, Fs, Lock};
 use std::fmt;
@@ -12,6 +13,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
 pub use group::{NewFile, write_all_atomic};
+pub use small::SmallFile;
 
 pub use crate::fs::{PRIVATE_DIR, PRIVATE_FILE, PUBLIC_DIR, PUBLIC_FILE};
 
@@ -93,17 +95,7 @@ fn unique_suffix() -> String {
 /// [`FileError`], with [`io::ErrorKind::AlreadyExists`] where there is one; it is left alone then.
 /// After another error no new file is left, as far as removing it works.
 pub fn create_new(path: &Path, bytes: &[u8], mode: u32) -> Result<(), FileError> {
-    let fs = DiskFs;
-    let file = fs.create(path, mode, Existing::Refuse).map_err(failed(Operation::Create, path))?;
-    let written = file
-        .write_at(bytes, 0)
-        .map_err(failed(Operation::Write, path))
-        .and_then(|()| file.sync_data().map_err(failed(Operation::Sync, path)))
-        .and_then(|()| sync_parent(&fs, path));
-    if written.is_err() {
-        let _ = fs.remove_file(path); // the first error is the one to report
-    }
-    written
+    SmallFile::new(path).create_new(bytes, mode)
 }
 
 /// [`write_atomic`] on any file system, by way of a given temporary file, which is overwritten

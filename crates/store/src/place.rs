@@ -1,8 +1,8 @@
 //! Where a store lives: a directory on some file system.
 
-use crate::durable::{FileError, Operation, failed};
+use crate::durable::{FileError, Operation, SmallFile, failed};
 use crate::durable::{replace, temporary_path};
-use crate::fs::{DiskFs, File, Fs, MemoryFs, PUBLIC_DIR};
+use crate::fs::{DiskFs, File, Fs, MemoryFs, PRIVATE_DIR, PUBLIC_DIR};
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -33,6 +33,31 @@ impl Place {
     /// The directory.
     pub fn path(&self) -> &Path {
         &self.dir
+    }
+
+    /// A small file in the directory, by its name there.
+    pub fn file(&self, name: impl AsRef<Path>) -> SmallFile {
+        SmallFile::on(Arc::clone(&self.fs), self.dir.join(name))
+    }
+
+    /// A directory in this one, on the same file system; made durably, for its owner alone, where it
+    /// is missing.
+    ///
+    /// # Errors
+    /// [`FileError`].
+    pub fn private_dir(&self, name: &str) -> Result<Self, FileError> {
+        // The sync also where it exists: whoever made it may have died before.
+        self.ensure_dir(name, PRIVATE_DIR)?;
+        self.sync_dir("")?;
+        Ok(Self { fs: Arc::clone(&self.fs), dir: self.dir.join(name) })
+    }
+
+    /// Names in the directory, sorted; none where it is missing.
+    ///
+    /// # Errors
+    /// [`FileError`].
+    pub fn names(&self) -> Result<Vec<String>, FileError> {
+        self.list("")
     }
 
     pub(crate) fn fs(&self) -> &dyn Fs {

@@ -69,6 +69,19 @@ fn test_group(path: &str) -> &str {
     path.get(..length).unwrap_or(file)
 }
 
+/// Where all file work goes through `sigsum_store::fs`, so that a test can lose what was not synced.
+const SEAMED: &[&str] = &["crates/log/src/", "crates/store/src/"];
+/// The seam itself.
+const SEAM: &[&str] = &["crates/store/src/fs.rs", "crates/store/src/fs/"];
+/// Modules that reach files past it.
+const PAST_THE_SEAM: &[&str] = &["std::fs", "tokio::fs", "std::os::unix::fs"];
+
+/// Whether code in this file may not reach files by itself.
+fn is_seamed(path: &str) -> bool {
+    let under = |places: &[&str]| places.iter().any(|place| path.starts_with(place));
+    under(SEAMED) && !under(SEAM)
+}
+
 struct Visitor<'a> {
     file: &'a File,
     /// Whether the part being looked at is test code.
@@ -89,6 +102,37 @@ impl Visitor<'_> {
         if lines > MAX_FUNCTION_LINES {
             let message = format!("`{name}` has {lines} lines, at most {MAX_FUNCTION_LINES}");
             self.found(line, Rule::FunctionLength, message);
+        }
+    }
+
+    /// Finds file work past the seam: `path` is what a `use` or an expression names.
+    fn file_work(&mut self, line: usize, path: &str) {
+        let past = |module: &&&str| {
+            path.strip_prefix(**module).is_some_and(|rest| rest.is_empty() || rest.starts_with(':'))
+        };
+        if self.in_test || !is_seamed(&self.file.path) {
+            return;
+        }
+        if let Some(module) = PAST_THE_SEAM.iter().find(past) {
+            let message = format!("`{module}`: go through `sigsum_store::fs`, as tests replace it");
+            self.found(line, Rule::FileSeam, message);
+        }
+    }
+
+    /// Looks at all that a `use` names.
+    fn used(&mut self, before: &str, tree: &syn::UseTree) {
+        match tree {
+            syn::UseTree::Path(path) => self.used(&format!("{before}{}::", path.ident), &path.tree),
+            syn::UseTree::Group(group) => {
+                group.items.iter().for_each(|tree| self.used(before, tree));
+            }
+            syn::UseTree::Name(syn::UseName { ident })
+            | syn::UseTree::Rename(syn::UseRename { ident, .. }) => {
+                self.file_work(ident.span().start().line, &format!("{before}{ident}"));
+            }
+            syn::UseTree::Glob(glob) => {
+                self.file_work(glob.span().start().line, before.trim_end_matches(':'));
+            }
         }
     }
 
@@ -143,6 +187,16 @@ impl<'ast> Visit<'ast> for Visitor<'_> {
         }
         visit::visit_item_mod(self, module);
         self.in_test = outer;
+    }
+
+    fn visit_item_use(&mut self, item: &'ast syn::ItemUse) {
+        self.used("", &item.tree);
+    }
+
+    fn visit_path(&mut self, path: &'ast syn::Path) {
+        let names: Vec<String> = path.segments.iter().map(|it| it.ident.to_string()).collect();
+        self.file_work(path.span().start().line, &names.join("::"));
+        visit::visit_path(self, path);
     }
 
     fn visit_item_fn(&mut self, item: &'ast syn::ItemFn) {

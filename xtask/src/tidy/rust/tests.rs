@@ -104,3 +104,29 @@ fn tests_are_named_for_behaviour() {
     }
     assert_eq!(with("fn test_data() {}"), [], "not a test");
 }
+
+#[test]
+fn the_log_and_its_store_reach_files_through_the_seam_only() {
+    let found = |path: &str, code: &str| findings_in(path, &format!("//! Doc.\n{code}\n"));
+    let past = [
+        "use std::fs;",
+        "use std::{io, fs::File};",
+        "use std::fs::*;",
+        "use tokio::fs as files;",
+        "fn a() { std::fs::remove_file(\"a\"); }",
+        "use std::os::unix::fs::FileExt as _;",
+    ];
+    for code in past {
+        for path in ["crates/log/src/a.rs", "crates/store/src/a/b.rs"] {
+            assert_eq!(found(path, code), [(Rule::FileSeam, 2)], "{path}: {code}");
+        }
+        let free =
+            ["crates/store/src/fs/disk.rs", "crates/log/tests/it/a.rs", "crates/keys/src/a.rs"];
+        for path in free {
+            assert_eq!(found(path, code), [], "{path}: {code}");
+        }
+        let in_a_test = format!("#[cfg(test)] mod tests {{ {code} }}");
+        assert_eq!(found("crates/log/src/a.rs", &in_a_test), []);
+    }
+    assert_eq!(found("crates/log/src/a.rs", "use crate::fs; use std::fmt;"), []);
+}
