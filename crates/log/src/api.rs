@@ -5,8 +5,10 @@ use crate::engine::admission;
 use crate::engine::intake::HashedLeaf;
 use crate::engine::keys::{DEFAULT_KEYS, KeyCache};
 use crate::engine::reads;
+use crate::reload::ServiceRules;
 use crate::sequencer::{CommitError, Sequencer};
 use crate::served::Served;
+use arc_swap::ArcSwap;
 use async_trait::async_trait;
 use sigsum_api::{AddLeafStatus, ApiError, LogApi};
 use sigsum_core::merkle::SizePair;
@@ -19,7 +21,6 @@ use sigsum_core::wire::log::{
 use sigsum_core::{CosignedTreeHead, Hash, Leaf, LeafIndex, TreeSize};
 use sigsum_store::{LogStore, StoreError};
 use std::sync::Arc;
-use std::time::Duration;
 
 /// When to come back after an overload, a full disk, or an index that is being built.
 const RETRY_AFTER_S: u64 = 1;
@@ -33,8 +34,7 @@ pub(crate) struct LogService {
     sequencer: Sequencer,
     served: Arc<Served>,
     keys: Arc<KeyCache>,
-    max_range: u64,
-    commit_timeout: Duration,
+    rules: Arc<ArcSwap<ServiceRules>>,
 }
 
 impl LogService {
@@ -42,11 +42,10 @@ impl LogService {
         store: Arc<dyn LogStore>,
         sequencer: Sequencer,
         served: Arc<Served>,
-        max_range: u64,
-        commit_timeout: Duration,
+        rules: Arc<ArcSwap<ServiceRules>>,
     ) -> Self {
         let keys = Arc::new(KeyCache::new(DEFAULT_KEYS));
-        Self { store, sequencer, served, keys, max_range, commit_timeout }
+        Self { store, sequencer, served, keys, rules }
     }
 
     /// The head that is served.
@@ -60,7 +59,7 @@ impl LogService {
         request: GetLeaves,
     ) -> Result<Option<Vec<Leaf>>, ApiError> {
         let size = self.store.committed_size();
-        let end = reads::follower_leaves_end(&request, size, self.max_range)?;
+        let end = reads::follower_leaves_end(&request, size, self.rules.load().max_range)?;
         let leaves = end.map(|end| self.store.leaves(request.start, end));
         leaves.transpose().map_err(read_error)
     }
@@ -87,7 +86,8 @@ impl LogService {
         if self.store.contains(&leaf.hash).map_err(write_error)? {
             return Ok(AddLeafStatus::Committed);
         }
-        let commit = tokio::time::timeout(self.commit_timeout, self.sequencer.commit(leaf));
+        let commit =
+            tokio::time::timeout(self.rules.load().commit_timeout, self.sequencer.commit(leaf));
         match commit.await {
             Ok(Ok(())) => Ok(AddLeafStatus::Committed),
             Ok(Err(CommitError::Store(error))) => Err(store_failure(&error)),
@@ -178,7 +178,7 @@ impl LogApi for LogService {
     }
 
     async fn get_leaves(&self, request: GetLeaves) -> Result<Vec<Leaf>, ApiError> {
-        let end = reads::leaves_end(&request, self.served.size(), self.max_range)?;
+        let end = reads::leaves_end(&request, self.served.size(), self.rules.load().max_range)?;
         self.store.leaves(request.start, end).map_err(read_error)
     }
 }

@@ -2,6 +2,7 @@
 
 use crate::api::LogService;
 use crate::publisher::HeadStatus;
+use crate::reload::Reloader;
 use crate::sequencer::SequencerThread;
 use sigsum_api::LogApi;
 use sigsum_core::TreeSize;
@@ -36,6 +37,7 @@ pub struct Handle {
     external: BoundAddress,
     internal: Option<BoundAddress>,
     prefix: Prefix,
+    reloader: Reloader,
     service: LogService,
     store: Arc<dyn LogStore>,
     heads: watch::Receiver<HeadStatus>,
@@ -65,6 +67,7 @@ impl fmt::Debug for Handle {
 /// What a log consists of while it runs.
 pub(crate) struct Parts {
     pub(crate) prefix: Prefix,
+    pub(crate) reloader: Reloader,
     pub(crate) service: LogService,
     pub(crate) store: Arc<dyn LogStore>,
     pub(crate) heads: watch::Receiver<HeadStatus>,
@@ -78,7 +81,7 @@ pub(crate) struct Parts {
 
 impl Handle {
     pub(crate) fn new(parts: Parts) -> Self {
-        let Parts { prefix, service, store, heads, shutdown, .. } = parts;
+        let Parts { prefix, reloader, service, store, heads, shutdown, .. } = parts;
         let external = parts.external.address().clone();
         let internal = parts.internal.as_ref().map(|server| server.address().clone());
         let ended = Ending {
@@ -89,7 +92,7 @@ impl Handle {
             sequencing: parts.sequencing,
         };
         let ended = tokio::spawn(ended.run(shutdown.clone()));
-        Self { external, internal, prefix, service, store, heads, shutdown, ended }
+        Self { external, internal, prefix, reloader, service, store, heads, shutdown, ended }
     }
 
     /// Where the public endpoint listens.
@@ -123,6 +126,11 @@ impl Handle {
     /// process, or another [`crate::start`], is to open it.
     pub fn api(&self) -> Arc<dyn LogApi> {
         Arc::new(self.service.clone())
+    }
+
+    /// Gives the log new settings while it runs.
+    pub fn reloader(&self) -> Reloader {
+        self.reloader.clone()
     }
 
     /// How the log does.

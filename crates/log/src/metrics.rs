@@ -133,6 +133,17 @@ impl LogMetrics {
     }
 }
 
+impl LogMetrics {
+    /// Shows nothing more of a witness that is no longer asked. What was counted stays.
+    pub(crate) fn forget_witness(&self, label: &str) {
+        for gauges in
+            [&self.witness_success_time_s, &self.witness_clock_skew_s, &self.witness_ahead]
+        {
+            gauges.forget(&[label]);
+        }
+    }
+}
+
 /// A number for a gauge.
 pub(crate) fn gauge_value(number: u64) -> i64 {
     i64::try_from(number).unwrap_or(i64::MAX)

@@ -2,7 +2,7 @@
 //! checkpoint say, before anything is signed or served.
 
 use crate::config::{Config, Storage};
-use crate::engine::cosigned::{self, CosignedHead, WitnessId};
+use crate::engine::cosigned::CosignedHead;
 use crate::start::StartError;
 use crate::sth::{StartupMode, SthError, SthFile, SthState};
 use sigsum_core::PublicKey;
@@ -93,13 +93,10 @@ pub(crate) fn restore(
     log: &PublicKey,
     policy: &Policy,
 ) -> Result<CosignedHead, StartError> {
-    let SignedCheckpoint { checkpoint, signatures } =
-        SignedCheckpoint::parse(&published.checkpoint)?;
+    let signatures = SignedCheckpoint::parse(&published.checkpoint)?.signatures;
     let own = Vkey::sigsum_log(log);
     let lines: Vec<_> = signatures.into_iter().filter(|line| !line.is_of(&own)).collect();
-    let verify = |(at, witness): (usize, &sigsum_core::policy::PolicyWitness)| {
-        cosigned::find_cosignature(&lines, WitnessId(at), witness.key(), &checkpoint).ok()
-    };
-    let verified: Vec<_> = policy.witnesses().iter().enumerate().filter_map(verify).collect();
-    Ok(CosignedHead::restored(published.head.clone(), lines, &verified))
+    let mut head = CosignedHead::restored(published.head.clone(), lines, &[]);
+    head.judge(policy, log);
+    Ok(head)
 }

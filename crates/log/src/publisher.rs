@@ -4,6 +4,7 @@
 //! reports back to it, so that nothing waits for a slow disk, signer or witness that does not have
 //! to. What is served is durable first.
 
+mod change;
 mod report;
 mod sign;
 
@@ -13,6 +14,7 @@ use crate::handle::RunError;
 use crate::metrics::{LogMetrics, gauge_value};
 use crate::served::{Served, ServedHead};
 use crate::witnesses::{Asker, KnownPeer, Outcome};
+pub(crate) use change::NewRules;
 pub use report::{HeadStatus, WitnessStatus};
 pub(crate) use sign::HeadMaker;
 use sign::{HeadError, NewHead};
@@ -23,7 +25,7 @@ use sigsum_store::{Published, StoreError};
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
 use tokio::task::{Id, JoinError, JoinSet};
 use tokio::time::Instant;
 
@@ -43,6 +45,8 @@ pub(crate) struct Publisher {
     pub(crate) metrics: Arc<LogMetrics>,
     pub(crate) grown: watch::Receiver<TreeSize>,
     pub(crate) status: watch::Sender<HeadStatus>,
+    /// What the operator wants other than at the start.
+    pub(crate) changes: mpsc::Receiver<NewRules>,
     pub(crate) health: sigsum_service::health::Part,
 }
 
@@ -98,6 +102,7 @@ impl Publisher {
                 }
                 Some(head) = running.heads.join_next() => self.head_ended(head, &mut running),
                 Some(answer) = running.asked.join_next_with_id() => self.answered(answer, &mut running),
+                Some(new) = self.changes.recv() => self.change(new, &mut running),
             }
             // Answers that came together are published together.
             while let Some(answer) = running.asked.try_join_next_with_id() {
@@ -178,7 +183,7 @@ impl Publisher {
         let now = running.started.elapsed();
         let id = ended.as_ref().map_or_else(JoinError::id, |(id, _)| *id);
         let Some(request) = running.requests.remove(&id) else { return };
-        let outcome = match ended {
+        let mut outcome = match ended {
             Ok((_, outcome)) => outcome,
             Err(error) => {
                 tracing::error!(%error, "a request to a witness ended badly");
@@ -189,7 +194,8 @@ impl Publisher {
             let label = peer.peer.label.as_str();
             let retried = if request.retried { "true" } else { "false" };
             self.metrics.witness_requests.with(&[retried, &outcome.status, label]).inc();
-            if let Answer::Cosigned(verified) = &outcome.answer {
+            if let Answer::Cosigned(verified) = &mut outcome.answer {
+                verified.witness = request.witness; // its place may have changed meanwhile
                 self.metrics.witness_latency.with(&[label]).observe(outcome.took.as_secs_f64());
                 self.note_time(label, verified.timestamp_s);
             }

@@ -8,11 +8,13 @@ use crate::handle::{Handle, Parts};
 use crate::metrics::{CommitObserver, LogMetrics, gauge_value};
 use crate::open;
 use crate::publisher::{HeadMaker, HeadStatus, Publisher};
+use crate::reload::{Reloader, ServiceRules};
 use crate::sequencer::Sequencer;
 use crate::serve::{self, External};
 use crate::served::{Served, ServedHead};
 use crate::sth::{SthError, SthFile};
 use crate::witnesses::{self, Asker, KnownPeer, WitnessSetupError, Witnesses};
+use arc_swap::ArcSwap;
 use axum::Router;
 use sigsum_core::checkpoint::CheckpointError;
 use sigsum_core::policy::Policy;
@@ -28,7 +30,7 @@ use sigsum_store::{HeadStore as _, LeafLog as _, LogStore, Store, StoreError};
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::{oneshot, watch};
+use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 
 /// A start waits so long for the leaf index, so that a small log takes leaves from its first
@@ -119,10 +121,11 @@ pub async fn start(config: Config, context: Context) -> Result<Handle, StartErro
     let observer = Box::new(CommitObserver::new(metrics.clone(), health.part("journal")));
     let (sequencer, sequencing) =
         Sequencer::start(store.clone(), observer, grown).map_err(StartError::Thread)?;
-    let service =
-        LogService::new(store.clone(), sequencer, served.clone(), config.max_range, config.timeout);
+    let rules = Arc::new(ArcSwap::from_pointee(ServiceRules::of(&config)));
+    let service = LogService::new(store.clone(), sequencer, served.clone(), rules.clone());
 
     let (status, heads) = watch::channel(HeadStatus::default());
+    let (change, changes) = mpsc::channel(1);
     let engine = engine(&config, &context, &peers, restored);
     let maker = HeadMaker {
         store: store.clone(),
@@ -141,6 +144,7 @@ pub async fn start(config: Config, context: Context) -> Result<Handle, StartErro
         metrics: metrics.clone(),
         grown: growth,
         status,
+        changes,
         health: health.part("tree head"),
     };
     let publishing = tokio::spawn(publisher.run(shutdown.clone()));
@@ -149,8 +153,10 @@ pub async fn start(config: Config, context: Context) -> Result<Handle, StartErro
     let serve = |listener, router| spawn(listener, router, &shutdown, Limits::default());
     let external = serve(external, routers.external(log.key_hash(), &metrics));
     let internal = internal.map(|listener| serve(listener, routers.internal()));
+    let reloader = Reloader::new(config, context.policy, rules, change);
     Ok(Handle::new(Parts {
         prefix,
+        reloader,
         service,
         store,
         heads,
@@ -254,12 +260,6 @@ fn engine(
     peers: &[KnownPeer],
     published: Option<CosignedHead>,
 ) -> HeadEngine {
-    let rules = Rules {
-        interval: config.interval,
-        min_interval: config.min_interval,
-        requests_per_day: config.witness_requests_per_day,
-        publish_without_quorum: config.publish_without_quorum,
-    };
     let asked: Vec<_> = peers.iter().map(|peer| peer.id).collect();
-    HeadEngine::new(rules, context.policy.clone(), &asked, Restored { published })
+    HeadEngine::new(Rules::of(config), context.policy.clone(), &asked, Restored { published })
 }

@@ -23,6 +23,8 @@ pub struct WitnessPeer {
     pub key: NoteKey,
     /// What metrics and the operator's log call it: its URL without the scheme, as log-go does.
     pub label: String,
+    /// Where it is reached, as it stands in the policy; whether a witness has moved is told by it.
+    pub url: String,
     /// How it is reached.
     pub api: Arc<dyn WitnessApi>,
 }
@@ -196,7 +198,8 @@ fn from_policy(policy: &Policy) -> Result<Vec<KnownPeer>, WitnessSetupError> {
         let base: BaseUrl = url.parse().map_err(|e: BaseUrlError| failed(e.to_string()))?;
         let api = HttpWitness::new(&client, &base).map_err(|e| failed(e.to_string()))?;
         let label = url.split_once("://").map_or(url, |(_, rest)| rest).to_owned();
-        let peer = WitnessPeer { key: witness.key().clone(), label, api: Arc::new(api) };
+        let (key, url) = (witness.key().clone(), url.to_owned());
+        let peer = WitnessPeer { key, label, url, api: Arc::new(api) };
         peers.push(KnownPeer { id: WitnessId(at), peer });
     }
     Ok(peers)

@@ -67,6 +67,12 @@ impl Gauges {
     pub fn with(&self, values: &[&str]) -> Gauge {
         self.vector.with_label_values(values)
     }
+
+    /// Shows the gauge with these label values no longer. One that was resolved before counts for
+    /// itself from here on.
+    pub fn forget(&self, values: &[&str]) {
+        let _ = self.vector.remove_label_values(values); // it may not have been shown yet
+    }
 }
 
 impl Histograms {

@@ -4,7 +4,7 @@
 use sigsum_core::checkpoint::{Checkpoint, SignedCheckpoint};
 use sigsum_core::cosignature::{self, CosignatureError, Timestamp};
 use sigsum_core::note::{NoteKey, SignatureLine};
-use sigsum_core::policy::Policy;
+use sigsum_core::policy::{Policy, PolicyWitness};
 use sigsum_core::tree_head::Cosignature;
 use sigsum_core::{CosignedTreeHead, PublicKey, SignedTreeHead, TreeHead};
 
@@ -108,6 +108,18 @@ impl CosignedHead {
             }
         }
         head
+    }
+
+    /// Looks anew at which cosignatures are of witnesses of this policy. All stay; those of others
+    /// count for nothing.
+    pub fn judge(&mut self, policy: &Policy, log: &PublicKey) {
+        let checkpoint = SignedCheckpoint::from_sigsum(&self.cosigned.signed, log).checkpoint;
+        let verify = |(at, witness): (usize, &PolicyWitness)| {
+            find_cosignature(&self.lines, WitnessId(at), witness.key(), &checkpoint).ok()
+        };
+        let verified: Vec<_> = policy.witnesses().iter().enumerate().filter_map(verify).collect();
+        let (cosigned, lines) = (self.cosigned.clone(), std::mem::take(&mut self.lines));
+        *self = Self::restored(cosigned, lines, &verified);
     }
 
     /// Size and root.

@@ -6,9 +6,12 @@
 //! still cosign the same one. Cosignatures that come after that are added to whatever head they
 //! are for, as long as that head is published or could still be.
 
+mod change;
+
 use super::cosigned::{CosignedHead, Verified, WitnessId};
 use super::peer::{Asked, Budget, FIRST_PAUSE, Peer};
 pub use super::plan::{Answer, Due, Event, Request, Restored, Rules};
+pub use change::{Change, Kept};
 use sigsum_core::policy::{Policy, QuorumReport};
 use sigsum_core::{SignedTreeHead, TreeHead, TreeSize};
 use std::sync::Arc;

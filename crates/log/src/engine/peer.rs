@@ -99,6 +99,11 @@ impl Peer {
         }
     }
 
+    /// The same with another budget, of which nothing is spent.
+    pub fn with_budget(&self, budget: Option<Budget>) -> Self {
+        Self { budget, paid_until: Duration::ZERO, ..self.clone() }
+    }
+
     /// Whether a request to it is on its way.
     pub fn is_busy(&self) -> bool {
         self.in_flight

@@ -3,6 +3,7 @@
 
 use super::cosigned::{CosignedHead, Verified, WitnessId};
 use super::peer::Condition;
+use crate::config::Config;
 use sigsum_core::{SignedTreeHead, TreeSize};
 use std::time::Duration;
 
@@ -17,6 +18,18 @@ pub struct Rules {
     pub requests_per_day: Option<u64>,
     /// Publish at the end of a round even without a quorum, as log-go does.
     pub publish_without_quorum: bool,
+}
+
+impl Rules {
+    /// Those of a configuration.
+    pub fn of(config: &Config) -> Self {
+        Self {
+            interval: config.interval,
+            min_interval: config.min_interval,
+            requests_per_day: config.witness_requests_per_day,
+            publish_without_quorum: config.publish_without_quorum,
+        }
+    }
 }
 
 /// What to do now.

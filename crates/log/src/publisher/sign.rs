@@ -47,6 +47,7 @@ pub(crate) struct NewHead {
 }
 
 /// What it takes to make heads.
+#[derive(Clone)]
 pub(crate) struct HeadMaker {
     pub(crate) store: Arc<dyn LogStore>,
     pub(crate) signer: Arc<dyn Signer>,

@@ -75,7 +75,7 @@ impl TestWitness {
 
     pub(crate) fn peer(self: &Arc<Self>) -> WitnessPeer {
         let key = NoteKey::CosignatureEd25519(self.key());
-        WitnessPeer { key, label: self.label(), api: self.clone() }
+        WitnessPeer { key, label: self.label(), url: self.label(), api: self.clone() }
     }
 
     pub(crate) fn is(&self, mood: Mood) {

@@ -1,0 +1,169 @@
+//! New settings for a running log: what can be taken up is, what needs a restart is named.
+
+use crate::config::{Config, FileConfigError, Storage};
+use crate::engine::head::Rules;
+use crate::publisher::NewRules;
+use crate::witnesses::{self, WitnessSetupError, Witnesses};
+use arc_swap::ArcSwap;
+use sigsum_core::policy::Policy;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+use tokio::sync::{mpsc, oneshot};
+
+/// What the request handlers take from the configuration, at every request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct ServiceRules {
+    /// Leaves in one get-leaves response.
+    pub(crate) max_range: u64,
+    /// How long a submission waits for its commit.
+    pub(crate) commit_timeout: Duration,
+}
+
+impl ServiceRules {
+    pub(crate) fn of(config: &Config) -> Self {
+        Self { max_range: config.max_range, commit_timeout: config.timeout }
+    }
+}
+
+/// What a log is given anew.
+#[derive(Debug, Clone)]
+pub struct NewSettings {
+    /// The whole configuration, as for a start.
+    pub config: Config,
+    /// Whose cosignatures are gathered, and how many make a head worth publishing.
+    pub policy: Arc<Policy>,
+    /// How the witnesses are reached.
+    pub witnesses: Witnesses,
+}
+
+/// What became of new settings.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Reloaded {
+    /// Keys of the configuration whose new value, or file, is in force.
+    pub changed: Vec<&'static str>,
+    /// Keys whose new value counts from the next start on.
+    pub needs_restart: Vec<&'static str>,
+}
+
+/// Why new settings were refused. Nothing has changed then.
+#[derive(Debug, thiserror::Error)]
+pub enum ReloadError {
+    /// Configuration: a value that makes no sense.
+    #[error(transparent)]
+    Config(#[from] FileConfigError),
+    /// Configuration: the witnesses.
+    #[error(transparent)]
+    Witnesses(#[from] WitnessSetupError),
+    /// The log is stopping.
+    #[error("the log is stopping")]
+    Stopping,
+}
+
+/// Gives a running log new settings. Clones are for the same log; they do not hold on to its data
+/// directory.
+#[derive(Debug, Clone)]
+pub struct Reloader {
+    service: Arc<ArcSwap<ServiceRules>>,
+    publisher: mpsc::Sender<NewRules>,
+    current: Arc<Mutex<Current>>,
+}
+
+/// What the log runs with.
+#[derive(Debug)]
+struct Current {
+    config: Config,
+    policy: Arc<Policy>,
+}
+
+impl Reloader {
+    pub(crate) fn new(
+        config: Config,
+        policy: Arc<Policy>,
+        service: Arc<ArcSwap<ServiceRules>>,
+        publisher: mpsc::Sender<NewRules>,
+    ) -> Self {
+        Self { service, publisher, current: Arc::new(Mutex::new(Current { config, policy })) }
+    }
+
+    /// Takes up new settings, all of them or none. Returns when they are in force. Requests that are
+    /// being answered are not disturbed.
+    ///
+    /// # Errors
+    /// [`ReloadError`].
+    pub async fn reload(&self, new: NewSettings) -> Result<Reloaded, ReloadError> {
+        new.config.check()?;
+        let peers = witnesses::resolve(new.witnesses, &new.policy)?;
+        let reloaded = self.compare(&new.config, &new.policy);
+        if reloaded.changed.is_empty() {
+            return Ok(reloaded);
+        }
+        let (done, taken) = oneshot::channel();
+        let rules = NewRules {
+            rules: Rules::of(&new.config),
+            policy: Arc::clone(&new.policy),
+            peers,
+            timeout: new.config.timeout,
+            done,
+        };
+        self.publisher.send(rules).await.map_err(|_| ReloadError::Stopping)?;
+        taken.await.map_err(|_| ReloadError::Stopping)?;
+        self.service.store(Arc::new(ServiceRules::of(&new.config)));
+        let mut current = self.current.lock().unwrap_or_else(PoisonError::into_inner);
+        *current = Current { config: running(&current.config, new.config), policy: new.policy };
+        Ok(reloaded)
+    }
+
+    fn compare(&self, new: &Config, policy: &Policy) -> Reloaded {
+        let current = self.current.lock().unwrap_or_else(PoisonError::into_inner);
+        let old = &current.config;
+        let differing = |keys: &[(&'static str, bool)]| {
+            keys.iter().filter(|(_, same)| !same).map(|(key, _)| *key).collect()
+        };
+        Reloaded {
+            changed: differing(&[
+                ("policy-file", *current.policy == *policy),
+                ("interval", old.interval == new.interval),
+                ("timeout", old.timeout == new.timeout),
+                ("min-interval", old.min_interval == new.min_interval),
+                ("max-range", old.max_range == new.max_range),
+                (
+                    "witness-requests-per-day",
+                    old.witness_requests_per_day == new.witness_requests_per_day,
+                ),
+                (
+                    "publish-without-quorum",
+                    old.publish_without_quorum == new.publish_without_quorum,
+                ),
+            ]),
+            needs_restart: differing(&[
+                ("data-dir", same_storage(&old.storage, &new.storage)),
+                ("external-endpoint", old.external == new.external),
+                ("internal-endpoint", old.internal == new.internal),
+                ("url-prefix", old.url_prefix == new.url_prefix),
+                ("sth-file", old.sth_file == new.sth_file),
+            ]),
+        }
+    }
+}
+
+/// What the log runs with from now on: values that need a restart stay, so that each later reload
+/// names them again.
+fn running(old: &Config, new: Config) -> Config {
+    Config {
+        storage: old.storage.clone(),
+        external: old.external.clone(),
+        internal: old.internal.clone(),
+        url_prefix: old.url_prefix.clone(),
+        sth_file: old.sth_file.clone(),
+        ..new
+    }
+}
+
+fn same_storage(old: &Storage, new: &Storage) -> bool {
+    match (old, new) {
+        (Storage::DataDir(old), Storage::DataDir(new)) => old == new,
+        (Storage::Ephemeral, Storage::Ephemeral) => true,
+        (Storage::Place(old), Storage::Place(new)) => old.path() == new.path(),
+        _ => false,
+    }
+}
