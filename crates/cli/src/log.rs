@@ -11,7 +11,7 @@ use sigsum_client::GoDuration;
 use sigsum_core::PublicKey;
 use sigsum_core::policy::Policy;
 use sigsum_keys::{load_service_signer, read_public_key};
-use sigsum_log::config::{FileConfig, Settings};
+use sigsum_log::config::{FileConfig, FollowerTable, Settings};
 use sigsum_log::mktree;
 use sigsum_service::runner::{self, Program};
 use sigsum_store::StoreError;
@@ -63,6 +63,21 @@ pub(crate) struct Primary {
     /// Most leaves in one get-leaves response
     #[arg(long, value_name = "COUNT")]
     max_range: Option<u64>,
+    /// "none": no other node holds a copy, and that is meant
+    #[arg(long, value_name = "NONE")]
+    replication: Option<String>,
+    /// A follower: its internal endpoint, and the file with its public key; may be repeated
+    #[arg(long = "follower", value_name = "URL,FILE", value_parser = follower)]
+    followers: Vec<FollowerTable>,
+    /// How many of the followers must hold a leaf before it counts
+    #[arg(long, value_name = "COUNT")]
+    required: Option<u64>,
+    /// The one follower, as log-go names it: its internal endpoint
+    #[arg(long, value_name = "URL")]
+    secondary_url: Option<String>,
+    /// The one follower's public key
+    #[arg(long, value_name = "FILE")]
+    secondary_pubkey_file: Option<PathBuf>,
     /// File that always holds the last signed tree head, as log-go keeps it
     #[arg(long, value_name = "FILE")]
     sth_file: Option<PathBuf>,
@@ -96,6 +111,9 @@ pub(crate) struct Init {
     /// The log's key, private or public
     #[arg(long, value_name = "FILE", requires = "data_dir")]
     key_file: Option<PathBuf>,
+    /// Make it for a node that holds a copy: `sigsum log secondary`
+    #[arg(long, requires = "data_dir")]
+    follower: bool,
     /// The sth file to prepare a start for, as sigsum-mktree does
     #[arg(long, value_name = "FILE", conflicts_with = "data_dir")]
     sth_file: Option<PathBuf>,
@@ -105,6 +123,13 @@ pub(crate) struct Init {
     /// Print help
     #[arg(short = 'h', short_alias = '?', long, action = ArgAction::Help)]
     help: Option<bool>,
+}
+
+/// `URL,FILE`.
+fn follower(text: &str) -> Result<FollowerTable, String> {
+    let (url, file) = text.split_once(',').ok_or("expected URL,FILE")?;
+    let (url, pubkey_file) = (Some(url.to_owned()), Some(PathBuf::from(file)));
+    Ok(FollowerTable { url, pubkey_file, ..FollowerTable::default() })
 }
 
 /// log-go's configuration file.
@@ -163,6 +188,13 @@ fn settings(flags: Primary) -> Result<Settings, Failure> {
     over(&mut file.primary.min_interval, flags.min_interval);
     over(&mut file.timeout, flags.timeout);
     over(&mut file.primary.max_range, flags.max_range);
+    over(&mut file.primary.replication, flags.replication);
+    over(&mut file.primary.required, flags.required);
+    over(&mut file.primary.secondary_url, flags.secondary_url);
+    over(&mut file.primary.secondary_pubkey_file, flags.secondary_pubkey_file);
+    if !flags.followers.is_empty() {
+        file.primary.followers = flags.followers;
+    }
     over(&mut file.primary.sth_file, flags.sth_file);
     over(&mut file.backend, flags.backend);
     over(&mut file.log_file, flags.log_file);
@@ -184,7 +216,9 @@ fn primary(flags: Primary) -> Result<(), Failure> {
         .map_err(|e| key_failure("setup primary: failed reading private key: ", &e))?
         .signer;
     let policy = read_policy(settings.policy_file.as_deref())?;
-    let config = settings.config;
+    let mut config = settings.config;
+    config.replication = settings.replication.with_keys(follower_key)?;
+    let is_alone = config.replication.is_none() && !settings.declared_none;
     let doubt = match config.publish_without_quorum {
         true => None,
         false => policy_doubt(&policy, settings.policy_file.is_some()),
@@ -193,6 +227,9 @@ fn primary(flags: Primary) -> Result<(), Failure> {
     runner::run(program, |service| async move {
         if let Some(doubt) = doubt {
             tracing::warn!("{doubt}");
+        }
+        if is_alone {
+            tracing::warn!("{NOT_REPLICATED}");
         }
         let context = sigsum_log::Context {
             service,
@@ -206,6 +243,16 @@ fn primary(flags: Primary) -> Result<(), Failure> {
     })
     .map_err(runner_failure)
 }
+
+/// A follower's key.
+fn follower_key(file: &Path) -> Result<PublicKey, Failure> {
+    let key = read_public_key(file).map(|line| line.key);
+    key.map_err(|e| Failure::new(format!("follower's key: {e}")))
+}
+
+/// What an operator may have overlooked.
+const NOT_REPLICATED: &str = "the log is not replicated: what this node's disk loses is lost; name \
+                              followers, or say replication = \"none\"";
 
 /// Says where the log listens; with port 0 nobody could know otherwise.
 fn say_where(handle: &sigsum_log::Handle) {
@@ -225,6 +272,10 @@ fn start_failure(error: &sigsum_log::StartError) -> Failure {
              never do it for a log that has run elsewhere",
         ),
         sigsum_log::StartError::Store(error) => with_remedy(failure, error),
+        sigsum_log::StartError::IsFollower { .. } => failure.remedy(
+            "run it with `sigsum log secondary`; only where the primary is gone for good may it \
+             take over, by `sigsum log promote`",
+        ),
         _ => failure,
     }
 }
@@ -287,21 +338,29 @@ fn init(options: &Init) -> Result<(), Failure> {
         return init_startup_file(options);
     };
     let key = log_key(key_file)?;
-    sigsum_log::init(directory, &key).map_err(|e| match e {
+    let init = if options.follower { sigsum_log::init_follower } else { sigsum_log::init };
+    init(directory, &key).map_err(|e| match e {
         StoreError::AlreadyInitialised { .. } => Failure::new(e.to_string())
             .remedy("a log's directory is made once; to start the log use `sigsum log primary`"),
         _ => Failure::new(e.to_string()),
     })?;
-    print(format!(
-        "made {dir}\n\n\
-         key hash     {hash}\n\
-         public key   {key}\n\n\
-         Witnesses need the public key: `sigsum witness add-log --sigsum-key {key}`.\n\
-         Clients need a policy with the line `log {key} URL`.\n\
-         Start the log with `sigsum log primary --data-dir {dir} --key-file FILE`.\n",
-        dir = directory.display(),
-        hash = key.key_hash(),
-    ))
+    let (dir, hash) = (directory.display(), key.key_hash());
+    let made = format!("made {dir}\n\nkey hash     {hash}\npublic key   {key}\n\n");
+    print(match options.follower {
+        true => format!(
+            "{made}\
+             It is for a copy of this log. The copy is made by\n\
+             `sigsum log secondary --data-dir {dir} --key-file OWN-KEY --primary-url URL`,\n\
+             where URL is the primary's internal endpoint. OWN-KEY is this node's key, not the \
+             log's.\n",
+        ),
+        false => format!(
+            "{made}\
+             Witnesses need the public key: `sigsum witness add-log --sigsum-key {key}`.\n\
+             Clients need a policy with the line `log {key} URL`.\n\
+             Start the log with `sigsum log primary --data-dir {dir} --key-file FILE`.\n",
+        ),
+    })
 }
 
 /// The log's public key. A private key file tells it too, but asking for either saves a step.

@@ -1,11 +1,13 @@
 //! Settings of a log: what [`crate::start`] takes, and the TOML file of log-go that fills it.
 
 mod file;
+mod replication;
 
 pub use file::{
     DEFAULT_DATA_DIR, DEFAULT_EXTERNAL, DEFAULT_INTERNAL, DEFAULT_STH_FILE, FileConfig,
     FileConfigError, PrimaryTable, SecondaryTable, Settings,
 };
+pub use replication::{Follower, FollowerTable, KeySource, Replication};
 
 pub use sigsum_client::{DurationError, GoDuration};
 use sigsum_store::Place;
@@ -61,6 +63,8 @@ pub struct Config {
     pub timeout: Duration,
     /// Publish heads without a quorum too, as log-go does.
     pub publish_without_quorum: bool,
+    /// Who holds copies, and how many must before a leaf counts.
+    pub replication: Replication,
     /// log-go's sth file to keep up; `None` for none.
     pub sth_file: Option<PathBuf>,
     /// Shown on the start page.
@@ -81,6 +85,7 @@ impl Config {
             witness_requests_per_day: None,
             timeout: DEFAULT_TIMEOUT,
             publish_without_quorum: false,
+            replication: Replication::default(),
             sth_file: None,
             software_version: env!("CARGO_PKG_VERSION").into(),
         }

@@ -31,9 +31,9 @@ mod start;
 pub mod sth;
 mod witnesses;
 
-pub use config::{Config, FileConfig, Settings, Storage};
+pub use config::{Config, FileConfig, Replication, Settings, Storage};
 pub use handle::{Handle, RunError, Status};
-pub use open::init;
+pub use open::{init, init_follower};
 pub use publisher::{HeadStatus, WitnessStatus};
 pub use reload::{NewSettings, ReloadError, Reloaded, Reloader};
 pub use sigsum_api::LogApi;

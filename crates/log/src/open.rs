@@ -9,7 +9,7 @@ use sigsum_core::PublicKey;
 use sigsum_core::checkpoint::SignedCheckpoint;
 use sigsum_core::note::Vkey;
 use sigsum_core::policy::Policy;
-use sigsum_store::{HeadStore as _, Place, Published, Store, StoreError};
+use sigsum_store::{HeadStore as _, Place, Published, Role, Store, StoreError};
 use std::path::Path;
 
 /// Makes an empty data directory for the log with this key. [`crate::start`] refuses a directory
@@ -30,6 +30,14 @@ pub(crate) fn sth_file(config: &Config) -> Option<SthFile> {
     })
 }
 
+/// Makes an empty data directory for a follower of the log with this key.
+///
+/// # Errors
+/// As [`init`].
+pub fn init_follower(data_dir: &Path, log: &PublicKey) -> Result<(), StoreError> {
+    Store::init_follower(&Place::dir(data_dir), log)
+}
+
 /// Opens the data. Blocks.
 pub(crate) fn open(
     storage: &Storage,
@@ -42,6 +50,9 @@ pub(crate) fn open(
     };
     let (place, initialised) = prepare(storage, state.startup, log)?;
     let store = Store::open(&place, log)?;
+    if store.role() != Role::Primary {
+        return Err(StartError::IsFollower { dir: place.path().to_owned() });
+    }
     let recovery = store.recovery();
     tracing::info!(
         dir = %place.path().display(),

@@ -28,6 +28,7 @@ use sigsum_service::runner;
 use sigsum_service::serve::{Limits, spawn};
 use sigsum_store::{HeadStore as _, LeafLog as _, LogStore, Store, StoreError};
 use std::io;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{mpsc, oneshot, watch};
@@ -72,6 +73,12 @@ pub enum StartError {
     /// damaged.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// Configuration: the directory is one that follows another node.
+    #[error("{} is a follower's: it holds a copy of a log that another node signs", dir.display())]
+    IsFollower {
+        /// The directory.
+        dir: PathBuf,
+    },
     /// Disk: the published checkpoint cannot be read.
     #[error("the published checkpoint in the data directory: {0}")]
     Checkpoint(#[from] CheckpointError),

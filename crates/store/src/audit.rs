@@ -122,6 +122,7 @@ impl Shared {
         let place = self.place();
         let missing = |name: &str| StoreError::damaged(place.join(name), Damage::Missing);
         state::load_identity(place)?.ok_or_else(|| missing("identity"))?;
+        state::load_role(place)?;
         state::load_tree(place)?.ok_or_else(|| missing("tree"))?;
         let stored = Heads::load(tiles, &self.log_key)?;
         if stored.sizes().len() < self.heads.sizes().len() {

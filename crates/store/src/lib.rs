@@ -18,6 +18,7 @@
 //! | `head`        | the last head the log signed, from before anyone saw the signature    |
 //! | `published`   | the head that is served, with its cosignatures                        |
 //! | `identity`    | whose log it is: the hash of its key                                  |
+//! | `role`        | whether the node is a primary or a follower, with the log's key; a primary that never was anything else has none |
 //! | `LOCK`        | locked while a process has the directory                              |
 //!
 //! Everything else is derived. The index of leaves by hash is in memory only and built anew at every
@@ -37,6 +38,7 @@ mod partials;
 mod pending;
 mod place;
 mod reads;
+mod role;
 mod state;
 mod store;
 mod tiles;
@@ -49,4 +51,4 @@ pub use error::{Damage, StoreError};
 pub use place::Place;
 pub use store::Store;
 pub use traits::{HeadStore, LeafLog, LogStore, TreeReader};
-pub use types::{Committed, IndexState, Published, Recovery};
+pub use types::{Committed, IndexState, Published, Recovery, Role};

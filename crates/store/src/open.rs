@@ -10,12 +10,13 @@ use crate::journal::{self, Journal, LeafBytes};
 use crate::partials;
 use crate::pending::Pending;
 use crate::place::Place;
+use crate::role;
 use crate::state::{self, Kind, MAX_STATE_BYTES};
 use crate::store::{Shared, Store};
 use crate::tiles::{Tiles, full};
 use crate::traits::HeadStore as _;
 use crate::tree::{Edge, TILE_BYTES, TreeState};
-use crate::types::Recovery;
+use crate::types::{Recovery, Role};
 use crate::writer;
 use sigsum_core::merkle::tile::{TILE_WIDTH, Tile, TileLevel, TileNodes, TileSlot};
 use sigsum_core::{Hash, PublicKey, TreeHead, TreeSize};
@@ -34,6 +35,19 @@ impl Store {
     /// # Errors
     /// [`StoreError::AlreadyInitialised`], [`StoreError::Locked`], [`StoreError::File`].
     pub fn init(place: &Place, log_key: &PublicKey) -> Result<(), StoreError> {
+        Self::init_as(Role::Primary, place, log_key)
+    }
+
+    /// Makes an empty store for a node that is to hold a copy of the log with this key. As
+    /// [`Self::init`], but harmless also for a log that has run: a follower signs nothing for it.
+    ///
+    /// # Errors
+    /// As [`Self::init`].
+    pub fn init_follower(place: &Place, log_key: &PublicKey) -> Result<(), StoreError> {
+        Self::init_as(Role::Follower, place, log_key)
+    }
+
+    fn init_as(role: Role, place: &Place, log_key: &PublicKey) -> Result<(), StoreError> {
         place.ensure_self()?;
         let _lock = take_lock(place)?;
         if is_in_use(place)? {
@@ -42,6 +56,11 @@ impl Store {
         Journal::init(place)?;
         place.ensure_dir(writer::DIR, PUBLIC_DIR)?;
         state::store_tree(place, &TreeHead::empty())?;
+        match role {
+            // An attempt to make a follower may have been cut short here.
+            Role::Primary => place.remove_file(Kind::Role.name())?,
+            Role::Follower => state::store_role(place, role, log_key)?,
+        }
         // Last, as this is what makes it a store; it also makes the names before it durable.
         state::store_identity(place, &log_key.key_hash())?;
         Ok(())
@@ -61,6 +80,7 @@ impl Store {
         }
         let lock = take_lock(place)?;
         check_identity(place, log_key)?;
+        let role = role::load(place, log_key)?;
         // The last process may have died between a rename and the sync behind it.
         place.sync_dir("")?;
         let recorded = state::load_tree(place)?;
@@ -85,6 +105,7 @@ impl Store {
             index: IndexCell::default(),
             heads,
             writing: Mutex::new(()),
+            role: Mutex::new(role),
             recovery,
             _lock: lock,
         };

@@ -6,6 +6,7 @@
 //! | file        | contents                                                     | written |
 //! |-------------|--------------------------------------------------------------|---------|
 //! | `identity`  | hash of the log's public key                                 | once    |
+//! | `role`      | what the node is, with the log's public key; none: a primary | when that changes |
 //! | `tree`      | size and root hash of what the tiles hold                    | when the journal was integrated |
 //! | `head`      | the last head the log signed                                 | before its signature is shown |
 //! | `published` | the served head with its cosignatures, and its checkpoint    | at publication and for late cosignatures |
@@ -17,11 +18,11 @@ use crate::durable::FileError;
 use crate::error::{Damage, StoreError};
 use crate::fs::PRIVATE_FILE;
 use crate::place::Place;
-use crate::types::Published;
-use sigsum_core::ascii::{AsciiError, Reader, Writer};
+use crate::types::{Published, Role};
+use sigsum_core::ascii::{AsciiError, Problem, Reader, Writer};
 use sigsum_core::bytes::to_hex;
 use sigsum_core::crypto::sha256;
-use sigsum_core::{CosignedTreeHead, Hash, KeyHash, SignedTreeHead, TreeHead, TreeSize};
+use sigsum_core::{CosignedTreeHead, Hash, KeyHash, PublicKey, SignedTreeHead, TreeHead, TreeSize};
 
 /// Longest state file: a published head with 256 cosignatures of 229 bytes, and a checkpoint with
 /// as many Ed25519 and ML-DSA-44 cosignatures (up to 3.4 KiB in base64, with names), fits.
@@ -31,6 +32,7 @@ pub(crate) const MAX_STATE_BYTES: usize = 2 << 20;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Kind {
     Identity,
+    Role,
     Tree,
     Head,
     Published,
@@ -41,6 +43,7 @@ impl Kind {
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Identity => "identity",
+            Self::Role => "role",
             Self::Tree => "tree",
             Self::Head => "head",
             Self::Published => "published",
@@ -104,6 +107,30 @@ pub(crate) fn store_identity(place: &Place, key_hash: &KeyHash) -> Result<(), Fi
     let mut writer = Writer::new();
     writer.text("key_hash", &key_hash.to_hex());
     Kind::Identity.store(place, writer.finish().as_bytes())
+}
+
+/// What the node with this directory is, and the log's key; none where that was never said, as with
+/// a log that was a primary from the start.
+pub(crate) fn load_role(place: &Place) -> Result<Option<(Role, PublicKey)>, StoreError> {
+    Kind::Role.load(place, |contents| {
+        let mut reader = Reader::new(contents)?;
+        let role = match reader.value("role")? {
+            "primary" => Role::Primary,
+            "follower" => Role::Follower,
+            _ => return Err(reader.error_before(Problem::Value("neither primary nor follower"))),
+        };
+        let key = reader.hex("log_key")?;
+        let key = reader.bytes(key, PublicKey::from_hex)?;
+        reader.end()?;
+        Ok((role, key))
+    })
+}
+
+pub(crate) fn store_role(place: &Place, role: Role, log_key: &PublicKey) -> Result<(), FileError> {
+    let mut writer = Writer::new();
+    writer.text("role", &role.to_string());
+    writer.text("log_key", &log_key.to_hex());
+    Kind::Role.store(place, writer.finish().as_bytes())
 }
 
 /// What the tiles hold.

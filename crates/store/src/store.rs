@@ -12,7 +12,7 @@ use crate::place::Place;
 use crate::state;
 use crate::tiles::{Snapshot, Tiles};
 use crate::traits::LeafLog;
-use crate::types::{Committed, IndexState, Recovery};
+use crate::types::{Committed, IndexState, Recovery, Role};
 use crate::writer::TileWriter;
 use sigsum_core::merkle::{CompactRange, NodeReader, hash_leaf};
 use sigsum_core::{Hash, Leaf, LeafIndex, PublicKey, TreeHead, TreeSize};
@@ -46,6 +46,7 @@ pub(crate) struct Shared {
     pub(crate) heads: Heads,
     /// Held by whoever changes tiles or state files.
     pub(crate) writing: Mutex<()>,
+    pub(crate) role: Mutex<Role>,
     pub(crate) recovery: Recovery,
     pub(crate) _lock: LockFile,
 }

@@ -2,8 +2,27 @@
 
 use crate::error::StoreError;
 use sigsum_core::{CosignedTreeHead, LeafIndex};
+use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
+
+/// What the node with a data directory does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Role {
+    /// It gives leaves their indices and signs tree heads.
+    Primary,
+    /// It holds a copy of another node's log and signs nothing for it.
+    Follower,
+}
+
+impl fmt::Display for Role {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Primary => "primary",
+            Self::Follower => "follower",
+        })
+    }
+}
 
 /// What became of one leaf of a batch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

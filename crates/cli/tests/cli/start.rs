@@ -63,6 +63,33 @@ fn a_directory_is_made_only_once() {
 }
 
 #[test]
+fn a_followers_directory_is_no_primarys() {
+    let sandbox = Sandbox::new();
+    sandbox.key("log-key");
+    sandbox.write("log-policy", "quorum none\n");
+    let args = ["log", "init", "--follower", "--data-dir", "log", "--key-file", "log-key.pub"];
+    let made = sandbox.run(&args).ok().stdout;
+    assert!(made.contains("sigsum log secondary --data-dir log"), "{made}");
+    sandbox.run(&LOG_ARGS).fails_with("run it with `sigsum log secondary`");
+}
+
+#[test]
+fn half_a_replication_is_refused_by_its_flags_too() {
+    let sandbox = Sandbox::new();
+    for (flags, said) in [
+        (&["--secondary-url", "http://s"][..], "without secondary-pubkey-file"),
+        (&["--secondary-pubkey-file", "s.pub"], "without secondary-url"),
+        (&["--follower", "http://s,s.pub"], "set required, from 1 to 1"),
+        (&["--required", "1"], "no follower is named"),
+        (&["--follower", "http://s,s.pub", "--required", "2"], "must be from 1 to 1"),
+        (&["--follower", "http://s,s.pub", "--required", "1", "--replication", "none"], "remove"),
+    ] {
+        let args: Vec<&str> = [&["log", "primary", "--data-dir", "log"], flags].concat();
+        sandbox.run(&args).fails_with(said);
+    }
+}
+
+#[test]
 fn a_missing_tile_is_named() {
     let sandbox = killed_log(3);
     let tile = find(&sandbox.path("log/tile/entries"), "000");

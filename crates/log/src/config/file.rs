@@ -2,9 +2,10 @@
 //!
 //! Every field is optional, so that flags can be laid over the file before
 //! [`FileConfig::into_settings`] fills in defaults. Keys of parts that do not exist here (Trillian)
-//! are read and ignored; keys whose being ignored would surprise an operator (a rate limit, a
-//! secondary) are refused.
+//! are read and ignored; keys whose being ignored would surprise an operator (a rate limit) are
+//! refused.
 
+use super::replication::{self, FollowerTable, KeySource, Replication};
 use super::{Config, GoDuration, LARGEST_MAX_RANGE, Storage};
 use serde::Deserialize;
 use serde::de::IgnoredAny;
@@ -44,6 +45,76 @@ pub enum FileConfigError {
         /// The key, or flag.
         key: &'static str,
     },
+    /// log-go's secondary, halfway.
+    #[error(
+        "secondary-url is set without secondary-pubkey-file: a follower without its key counts for \
+         nothing; set both, or neither"
+    )]
+    SecondaryWithoutKey,
+    /// The other half.
+    #[error(
+        "secondary-pubkey-file is set without secondary-url: nobody would be asked; set both, or \
+         neither"
+    )]
+    SecondaryWithoutUrl,
+    /// Two ways of saying it at once.
+    #[error("secondary-url and followers are both set; name every follower under followers")]
+    SecondaryAndFollowers,
+    /// A word that `replication` does not have.
+    #[error("unknown replication {0:?}, must be \"none\", or absent where followers are named")]
+    UnknownReplication(String),
+    /// A contradiction.
+    #[error("replication = \"none\", but followers are named; remove one of the two")]
+    NoneWithFollowers,
+    /// Followers, but no number of them.
+    #[error(
+        "{followers} follower(s) are named, but not how many must hold a leaf before it counts; set \
+         required, from 1 to {followers}"
+    )]
+    RequiredMissing {
+        /// Followers that are named.
+        followers: u64,
+    },
+    /// A number, but no followers.
+    #[error("required is set, but no follower is named")]
+    RequiredWithoutFollowers,
+    /// A follower that cannot be asked.
+    #[error("a follower has no url")]
+    FollowerWithoutUrl,
+    /// A follower whose answers could not be checked.
+    #[error("follower {url} has neither pubkey-file nor key")]
+    FollowerWithoutKey {
+        /// The follower.
+        url: String,
+    },
+    /// A follower with two keys.
+    #[error("follower {url} has both pubkey-file and key; set one of the two")]
+    FollowerWithTwoKeys {
+        /// The follower.
+        url: String,
+    },
+    /// What is no key.
+    #[error("follower {url}: key: {problem}")]
+    FollowerKey {
+        /// The follower.
+        url: String,
+        /// What is wrong with it.
+        problem: String,
+    },
+    /// One node would count twice.
+    #[error("follower {url} is named twice")]
+    SameFollowerUrl {
+        /// The follower.
+        url: String,
+    },
+    /// As above, by two names.
+    #[error("followers {first} and {second} have the same key; one node would count twice")]
+    SameFollowerKey {
+        /// The one that is named first.
+        first: String,
+        /// The other.
+        second: String,
+    },
     /// A number outside of its range.
     #[error("{key} must be from {min} to {max}")]
     OutOfRange {
@@ -66,10 +137,17 @@ pub struct PrimaryTable {
     pub rate_limit_file: Option<PathBuf>,
     /// Of no effect without a rate limit.
     pub allow_test_domain: Option<bool>,
-    /// Not supported yet.
+    /// The one follower that log-go knows: its internal endpoint.
     pub secondary_url: Option<String>,
-    /// Not supported yet.
+    /// The same follower's key.
     pub secondary_pubkey_file: Option<PathBuf>,
+    /// Ours: `none` says that having no follower is meant.
+    pub replication: Option<String>,
+    /// Ours: the followers.
+    #[serde(default)]
+    pub followers: Vec<FollowerTable>,
+    /// Ours: how many of them must hold a leaf before it counts.
+    pub required: Option<u64>,
     /// The last signed head, for scripts that read it there.
     pub sth_file: Option<PathBuf>,
     /// Leaves in one get-leaves response.
@@ -89,8 +167,12 @@ pub struct PrimaryTable {
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub struct SecondaryTable {
-    /// The primary to follow.
+    /// The primary to follow: its internal endpoint.
     pub primary_url: Option<String>,
+    /// Ours: where the tree heads of a log-go primary are read, to check the leaves against.
+    pub primary_external_url: Option<String>,
+    /// Ours: the log's public key, for the first start in a new directory.
+    pub log_key_file: Option<PathBuf>,
     /// What is left.
     #[serde(flatten)]
     pub unknown: BTreeMap<String, IgnoredAny>,
@@ -142,6 +224,10 @@ pub struct Settings {
     pub config: Config,
     /// The log's key.
     pub key_file: Option<PathBuf>,
+    /// Who holds copies; goes into `config` once the key files have been read.
+    pub replication: Replication<KeySource>,
+    /// Whether the operator said that nobody does.
+    pub declared_none: bool,
     /// The trust policy; `None` for no witnesses and no quorum.
     pub policy_file: Option<PathBuf>,
     /// Where the log of the program goes; `None` for standard error.
@@ -159,8 +245,10 @@ impl FileConfig {
         let file: Self = toml::from_str(text).map_err(|e| FileConfigError::Toml(e.to_string()))?;
         let primary = file.primary.unknown.keys().map(|key| format!("primary.{key}"));
         let secondary = file.secondary.unknown.keys().map(|key| format!("secondary.{key}"));
-        let unknown: Vec<_> =
-            file.unknown.keys().cloned().chain(primary).chain(secondary).collect();
+        let followers = file.primary.followers.iter().flat_map(|table| table.unknown.keys());
+        let followers = followers.map(|key| format!("primary.followers.{key}"));
+        let unknown = file.unknown.keys().cloned().chain(primary).chain(followers);
+        let unknown: Vec<_> = unknown.chain(secondary).collect();
         if unknown.is_empty() { Ok(file) } else { Err(FileConfigError::UnknownKeywords(unknown)) }
     }
 
@@ -170,6 +258,8 @@ impl FileConfig {
     /// [`FileConfigError`].
     pub fn into_settings(self) -> Result<Settings, FileConfigError> {
         self.refuse_unsupported()?;
+        let replication = replication::read(&self.primary)?;
+        let declared_none = self.primary.replication.as_deref() == Some("none");
         let is_default_dir = self.data_dir.is_none();
         let data_dir = self.data_dir.unwrap_or_else(|| DEFAULT_DATA_DIR.into());
         let storage = match self.backend.as_deref() {
@@ -197,6 +287,8 @@ impl FileConfig {
         Ok(Settings {
             config,
             key_file: self.key_file,
+            replication,
+            declared_none,
             policy_file: self.primary.policy_file,
             log_file: self.log_file,
             log_level: self.log_level,
@@ -205,16 +297,8 @@ impl FileConfig {
 
     fn refuse_unsupported(&self) -> Result<(), FileConfigError> {
         let primary = &self.primary;
-        let set = |path: &Option<PathBuf>| path.as_ref().is_some_and(|p| !p.as_os_str().is_empty());
-        let url = primary.secondary_url.as_ref().is_some_and(|url| !url.is_empty());
-        for (is_set, key) in [
-            (set(&primary.rate_limit_file), "rate-limit-file"),
-            (url, "secondary-url"),
-            (set(&primary.secondary_pubkey_file), "secondary-pubkey-file"),
-        ] {
-            if is_set {
-                return Err(FileConfigError::NotSupported { key });
-            }
+        if primary.rate_limit_file.as_ref().is_some_and(|path| !path.as_os_str().is_empty()) {
+            return Err(FileConfigError::NotSupported { key: "rate-limit-file" });
         }
         Ok(())
     }
@@ -232,6 +316,10 @@ impl Config {
         }
         if self.witness_requests_per_day == Some(0) {
             return out_of_range("witness-requests-per-day", 1, u32::MAX.into());
+        }
+        self.replication.check()?;
+        if !self.replication.is_none() {
+            return Err(FileConfigError::NotSupported { key: "followers" });
         }
         if self.interval.is_zero() {
             return out_of_range("interval (nanoseconds)", 1, i64::MAX.unsigned_abs());

@@ -1,6 +1,7 @@
 //! Tests of the state files' format: one case for each way of being malformed.
 
-use super::{Kind, MAX_STATE_BYTES, load_head, load_identity, load_published, load_tree, seal};
+use super::{Kind, MAX_STATE_BYTES, load_head, load_identity, load_published, load_role};
+use super::{load_tree, seal};
 use super::{store_head, store_identity, store_published, store_tree};
 use crate::error::{Damage, StoreError};
 use crate::place::Place;
@@ -106,6 +107,11 @@ fn right_checksums_around_wrong_text_are_refused() {
     }
     write(&place, Kind::Identity, &seal(Kind::Identity, b"key_hash=zz\n"));
     assert!(matches!(damage(load_identity(&place)), Damage::Text(_)));
+    let key = "5".repeat(64);
+    for text in ["role=none\n", &format!("role=standby\nlog_key={key}\n"), "role=follower\n"] {
+        write(&place, Kind::Role, &seal(Kind::Role, text.as_bytes()));
+        assert!(matches!(damage(load_role(&place)), Damage::Text(_)), "{text}");
+    }
     write(&place, Kind::Published, &seal(Kind::Published, b"no empty line"));
     assert!(matches!(damage(load_published(&place)), Damage::Text(_)));
 }

@@ -9,6 +9,7 @@ mod durable;
 mod heads;
 mod life;
 mod open;
+mod role;
 mod sim;
 mod support;
 mod tiles;
