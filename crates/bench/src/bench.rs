@@ -6,6 +6,7 @@ mod lab;
 mod machine;
 mod monitor;
 mod reads;
+mod silent_witness;
 mod start;
 mod submit;
 mod verify;
@@ -27,6 +28,8 @@ pub(crate) enum What {
     AddLeaf,
     /// From `sigsum submit` to the proof, on an idle log with three witnesses.
     Submit,
+    /// The same with one of three witnesses that never answers, in turns.
+    SilentWitness,
     /// get-inclusion-proof, get-consistency-proof, get-leaves, tiles.
     Reads,
     /// add-checkpoint on a witness with many logs, durably.
@@ -40,9 +43,10 @@ pub(crate) enum What {
 }
 
 /// The order in which they run: adding leaves comes last, as it changes the log.
-const ORDER: [What; 7] = [
+const ORDER: [What; 8] = [
     What::Verify,
     What::Submit,
+    What::SilentWitness,
     What::Reads,
     What::Monitor,
     What::Start,
@@ -116,6 +120,7 @@ pub(crate) async fn run(options: &Options, program: &Path, data: &Path) -> Resul
             What::All => Vec::new(),
             What::AddLeaf => add_leaf::run(&mut lab).await?,
             What::Submit => submit::run(&mut lab).await?,
+            What::SilentWitness => silent_witness::run(&mut lab).await?,
             What::Reads => reads::run(&mut lab).await?,
             What::Witness => witness::run(&lab).await?,
             What::Monitor => monitor::run(&mut lab).await?,

@@ -117,6 +117,26 @@ impl Drop for Daemon {
     }
 }
 
+/// A process that does not run; the kernel goes on taking its connections. Runs on when dropped.
+#[derive(Debug)]
+pub(crate) struct Suspended(Pid);
+
+impl Suspended {
+    /// Suspends a process.
+    pub(crate) fn new(pid: u32) -> Result<Self, Failure> {
+        let failed = || Failure::server(format!("process {pid}"), "cannot be suspended");
+        let pid = Pid::from_raw(pid.cast_signed()).ok_or_else(failed)?;
+        kill_process(pid, Signal::STOP).map_err(|_| failed())?;
+        Ok(Self(pid))
+    }
+}
+
+impl Drop for Suspended {
+    fn drop(&mut self) {
+        let _ = kill_process(self.0, Signal::CONT); // it may have been killed meanwhile
+    }
+}
+
 fn pass_on(stderr: ChildStderr, to: &Sender<String>) {
     for line in BufReader::new(stderr).split(b'\n').map_while(Result::ok) {
         if to.send(String::from_utf8_lossy(&line).into_owned()).is_err() {

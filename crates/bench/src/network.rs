@@ -1,7 +1,7 @@
 //! A log and its witnesses as the processes that an operator would run, with keys, directories and
 //! policies in one directory that goes away in the end.
 
-use crate::daemon::{Daemon, run};
+use crate::daemon::{Daemon, Suspended, run};
 use crate::failure::Failure;
 use sigsum_core::PublicKey;
 use sigsum_core::policy::Policy;
@@ -101,6 +101,11 @@ impl Witness {
     /// Its process id.
     pub(crate) fn pid(&self) -> u32 {
         self.daemon.pid()
+    }
+
+    /// Makes it take connections and never answer, until the guard is dropped.
+    pub(crate) fn suspend(&self) -> Result<Suspended, Failure> {
+        Suspended::new(self.daemon.pid())
     }
 }
 

@@ -23,6 +23,8 @@ const LEAVES_PER_SECOND: u64 = 60_000;
 const KEYS: usize = 4096;
 /// Connections, unless the settings say how many.
 const CONNECTIONS: [usize; 3] = [16, 64, 256];
+/// Ten times the connections that a log is loaded with above.
+const OVERLOAD_CONNECTIONS: usize = 2560;
 /// Pause between two looks at the head.
 const BETWEEN_LOOKS: Duration = Duration::from_millis(20);
 /// The number of connections that the bar is about.
@@ -83,11 +85,17 @@ pub(crate) async fn run(lab: &mut Lab) -> Result<Vec<Row>, Failure> {
     let log = lab.log()?;
     let running = start(log).await?;
     println!("\nadd-leaf");
-    let mut rows = Vec::new();
+    let (mut rows, mut last) = (Vec::new(), None);
     for (number, connections) in connections.into_iter().enumerate() {
         let leaves = sign(LEAVES_PER_SECOND * (duration.as_secs() + 2), number as u64);
         let measured = load(&running, leaves, duration, connections).await?;
         rows.push(row(&measured, log.network.witnesses.len(), log));
+        last = Some(measured);
+    }
+    if let Some(capacity) = last {
+        let leaves = sign(LEAVES_PER_SECOND * (duration.as_secs() + 2), u64::MAX);
+        let overloaded = load(&running, leaves, duration, OVERLOAD_CONNECTIONS).await?;
+        rows.push(overload_row(&capacity, &overloaded));
     }
     let size = published(running.address, 0).await?.size.0;
     running.daemon.stop()?;
@@ -166,6 +174,18 @@ fn row(measured: &Measured, witnesses: usize, log: &Prepared) -> Row {
         Goal::time(latency.p99, 20.0, 5.0),
     ];
     Row::new(what, found, ("12 000/s, p99 < 20 ms", "30 000/s, p99 < 5 ms"), &goals)
+}
+
+/// What is left of the rate when ten times as many want it.
+fn overload_row(capacity: &Measured, overloaded: &Measured) -> Row {
+    let share = overloaded.rate() / capacity.rate().max(1e-9);
+    let refused: u64 = overloaded.refused.values().sum();
+    let (from, to) = (capacity.connections, overloaded.connections);
+    let what = format!("add-leaf, goodput with {to} connections to that with {from}");
+    let p99 = time(overloaded.latency.p99);
+    let found = format!("{share:.2} times, p99 {p99}, {} refused", grouped(refused as f64));
+    let goal = Goal::AtLeast { measured: share, bar: 0.9, aim: 0.9 };
+    Row::new(what, found, ("0.9 times", ""), &[goal])
 }
 
 fn disk_row(log: &Prepared, size: u64) -> Result<Row, Failure> {

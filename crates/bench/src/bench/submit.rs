@@ -16,6 +16,8 @@ const BATCHES: usize = 5;
 
 /// Round trip to the log far away: between two countries of Europe.
 const ROUND_TRIP: Duration = Duration::from_millis(40);
+/// Key of those who submit.
+const SUBMITTER: &str = "submitter";
 /// Policy of those who are far away.
 const FAR_POLICY: &str = "far-policy";
 
@@ -25,7 +27,7 @@ pub(crate) async fn run(lab: &mut Lab) -> Result<Vec<Row>, Failure> {
     let log = lab.log()?;
     let running = start(log).await?;
     let sandbox = &log.network.sandbox;
-    sandbox.key("submitter")?;
+    sandbox.key(SUBMITTER)?;
     let mut random = Random::new(5);
     let pids = log.network.witnesses.iter().map(|witness| witness.pid());
     let pids: Vec<u32> = pids.chain([running.daemon.pid()]).collect();
@@ -34,7 +36,12 @@ pub(crate) async fn run(lab: &mut Lab) -> Result<Vec<Row>, Failure> {
     let mut singles = Latencies::default();
     for number in 0..settings.repeats {
         let name = format!("file-{number}");
-        singles.add(submit(sandbox, CLIENT_POLICY, &[file(sandbox, name, &mut random)?])?);
+        singles.add(submit(
+            sandbox,
+            SUBMITTER,
+            CLIENT_POLICY,
+            &[file(sandbox, name, &mut random)?],
+        )?);
     }
     let singles = singles.summary();
     let each = (cpu()? - before) / u32::try_from(settings.repeats).unwrap_or(1);
@@ -44,7 +51,12 @@ pub(crate) async fn run(lab: &mut Lab) -> Result<Vec<Row>, Failure> {
         for batch in 0..BATCHES {
             let name = |number| format!("{policy}-{batch}-{number}");
             let files = (0..settings.batch).map(|number| file(sandbox, name(number), &mut random));
-            batches.add(submit(sandbox, policy, &files.collect::<Result<Vec<_>, _>>()?)?);
+            batches.add(submit(
+                sandbox,
+                SUBMITTER,
+                policy,
+                &files.collect::<Result<Vec<_>, _>>()?,
+            )?);
         }
         let batches = batches.summary();
         println!("{} files: {batches}", settings.batch);
@@ -58,7 +70,12 @@ pub(crate) async fn run(lab: &mut Lab) -> Result<Vec<Row>, Failure> {
     let mut far_singles = Latencies::default();
     for number in 0..BATCHES {
         let name = format!("far-file-{number}");
-        far_singles.add(submit(sandbox, FAR_POLICY, &[file(sandbox, name, &mut random)?])?);
+        far_singles.add(submit(
+            sandbox,
+            SUBMITTER,
+            FAR_POLICY,
+            &[file(sandbox, name, &mut random)?],
+        )?);
     }
     let far_singles = far_singles.summary();
     println!("one file: {far_singles}");
@@ -86,7 +103,11 @@ fn batch_row(log: &str, singles: Summary, batches: Summary, files: usize) -> Row
 
 /// Makes a file that nobody has submitted. Its name is new too: ext4 takes its time over a directory
 /// in which hundreds of files were removed within the last seconds.
-fn file(sandbox: &Sandbox, name: String, random: &mut Random) -> Result<String, Failure> {
+pub(super) fn file(
+    sandbox: &Sandbox,
+    name: String,
+    random: &mut Random,
+) -> Result<String, Failure> {
     // Not durable: it is input, and the time that counts has not begun.
     let path = sandbox.path(&name);
     let mut file = std::fs::File::create(&path).map_err(Failure::file("make", &path))?;
@@ -96,8 +117,13 @@ fn file(sandbox: &Sandbox, name: String, random: &mut Random) -> Result<String, 
 }
 
 /// Runs `sigsum submit`, and looks whether every proof is there.
-fn submit(sandbox: &Sandbox, policy: &str, files: &[String]) -> Result<Duration, Failure> {
-    let mut arguments = vec!["submit", "-k", "submitter", "-p", policy];
+pub(super) fn submit(
+    sandbox: &Sandbox,
+    key: &str,
+    policy: &str,
+    files: &[String],
+) -> Result<Duration, Failure> {
+    let mut arguments = vec!["submit", "-k", key, "-p", policy];
     arguments.extend(["--diagnostics", "error"]);
     arguments.extend(files.iter().map(String::as_str));
     let begin = Instant::now();
