@@ -239,7 +239,7 @@ fn primary(flags: Primary) -> Result<(), Failure> {
         };
         let handle = sigsum_log::start(config, context).await.map_err(|e| start_failure(&e))?;
         say_where(&handle);
-        handle.wait().await.map_err(|e| Failure::new(e.to_string()))
+        handle.wait().await.map_err(|e| run_failure(&e))
     })
     .map_err(runner_failure)
 }
@@ -275,6 +275,21 @@ fn start_failure(error: &sigsum_log::StartError) -> Failure {
         sigsum_log::StartError::IsFollower { .. } => failure.remedy(
             "run it with `sigsum log secondary`; only where the primary is gone for good may it \
              take over, by `sigsum log promote`",
+        ),
+        _ => failure,
+    }
+}
+
+/// Why a log that ran has stopped.
+fn run_failure(error: &sigsum_log::RunError) -> Failure {
+    let failure = Failure::new(error.to_string());
+    match error {
+        sigsum_log::RunError::Outdated(_) => failure.remedy(
+            "this directory is an old copy, or this node was replaced by another; never run the \
+             log from it again. If another node runs the log, this one can be its follower, with a \
+             new directory. If none does, start from the newest directory or from a follower (see \
+             \"Fail-over\" in docs/log.md). If you know that a witness is wrong about this log, \
+             take it out of the policy file",
         ),
         _ => failure,
     }

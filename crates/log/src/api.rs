@@ -5,6 +5,7 @@ use crate::engine::admission;
 use crate::engine::intake::HashedLeaf;
 use crate::engine::keys::{DEFAULT_KEYS, KeyCache};
 use crate::engine::reads;
+use crate::guard::{self, GuardWatch};
 use crate::reload::ServiceRules;
 use crate::sequencer::{CommitError, Sequencer};
 use crate::served::Served;
@@ -27,6 +28,9 @@ const RETRY_AFTER_S: u64 = 1;
 /// When to come back to a log that needs its operator.
 const RETRY_AFTER_REPAIR_S: u64 = 60;
 
+/// When to come back to a log that does not yet know whether it may go on.
+const RETRY_AFTER_GUARD_S: u64 = 5;
+
 /// The log's protocol over its store.
 #[derive(Clone)]
 pub(crate) struct LogService {
@@ -35,6 +39,7 @@ pub(crate) struct LogService {
     served: Arc<Served>,
     keys: Arc<KeyCache>,
     rules: Arc<ArcSwap<ServiceRules>>,
+    guard: GuardWatch,
 }
 
 impl LogService {
@@ -43,9 +48,10 @@ impl LogService {
         sequencer: Sequencer,
         served: Arc<Served>,
         rules: Arc<ArcSwap<ServiceRules>>,
+        guard: GuardWatch,
     ) -> Self {
         let keys = Arc::new(KeyCache::new(DEFAULT_KEYS));
-        Self { store, sequencer, served, keys, rules }
+        Self { store, sequencer, served, keys, rules, guard }
     }
 
     /// The head that is served.
@@ -82,6 +88,11 @@ impl LogService {
     }
 
     async fn commit(&self, leaf: HashedLeaf) -> Result<AddLeafStatus, ApiError> {
+        // Before all else: the directory of a primary that was replaced may know leaves that the
+        // log does not have.
+        if !self.guard.passes().await {
+            return Err(unavailable(RETRY_AFTER_GUARD_S, guard::WAITING.into()));
+        }
         // The answer for a leaf that is known costs neither a place in the queue nor a sync.
         if self.store.contains(&leaf.hash).map_err(write_error)? {
             return Ok(AddLeafStatus::Committed);

@@ -4,6 +4,7 @@
 
 pub mod admission;
 pub mod cosigned;
+pub mod guard;
 pub mod head;
 pub mod intake;
 pub mod keys;

@@ -1,6 +1,7 @@
 //! A running log, as whoever started it sees it.
 
 use crate::api::LogService;
+use crate::guard::Outdated;
 use crate::publisher::HeadStatus;
 use crate::reload::Reloader;
 use crate::sequencer::SequencerThread;
@@ -46,8 +47,11 @@ pub struct Handle {
 }
 
 /// Why a log stopped without being told to. Its data directory is as after any crash.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum RunError {
+    /// Configuration: the data directory is an old one. Nothing was signed that was not before.
+    #[error(transparent)]
+    Outdated(#[from] Outdated),
     /// Us: the thread that commits leaves is gone.
     #[error("the sequencer ended unexpectedly")]
     Sequencer,
@@ -196,7 +200,7 @@ impl Ending {
     async fn run(mut self, shutdown: Shutdown) -> Result<(), RunError> {
         // A log that no longer makes heads, or commits, had better be restarted than look alive.
         let published = self.publishing.await.unwrap_or(Err(RunError::Publisher));
-        if let Err(error) = published {
+        if let Err(error) = &published {
             tracing::error!("{error}: the log stops");
             shutdown.trigger();
         }

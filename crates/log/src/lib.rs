@@ -18,6 +18,7 @@
 mod api;
 pub mod config;
 pub mod engine;
+mod guard;
 mod handle;
 mod metrics;
 pub mod mktree;
@@ -32,6 +33,7 @@ pub mod sth;
 mod witnesses;
 
 pub use config::{Config, FileConfig, Replication, Settings, Storage};
+pub use guard::Outdated;
 pub use handle::{Handle, RunError, Status};
 pub use open::{init, init_follower};
 pub use publisher::{HeadStatus, WitnessStatus};

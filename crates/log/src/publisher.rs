@@ -10,6 +10,7 @@ mod sign;
 
 use crate::engine::cosigned::{CosignedHead, WitnessId};
 use crate::engine::head::{Answer, Due, HeadEngine, Request};
+use crate::guard::{GuardGate, Outdated};
 use crate::handle::RunError;
 use crate::metrics::{LogMetrics, gauge_value};
 use crate::served::{Served, ServedHead};
@@ -48,6 +49,8 @@ pub(crate) struct Publisher {
     /// What the operator wants other than at the start.
     pub(crate) changes: mpsc::Receiver<NewRules>,
     pub(crate) health: sigsum_service::health::Part,
+    /// What waits for the start guard, and who is told that it let the log go on.
+    pub(crate) guard: GuardGate,
 }
 
 /// What the task remembers beyond the engine.
@@ -65,6 +68,8 @@ struct Running {
     problems: HashMap<WitnessId, String>,
     /// What failed last; only changes are logged.
     failing: Option<&'static str>,
+    /// Why this log must not go on.
+    refused: Option<Outdated>,
 }
 
 impl Publisher {
@@ -83,13 +88,18 @@ impl Publisher {
             store_again: Duration::ZERO,
             problems: HashMap::new(),
             failing: None,
+            refused: None,
         };
         if self.served.head().is_some_and(|head| head.quorum) {
             self.health.ready();
         }
+        self.guard.begin(self.engine.is_guarded());
         while !shutdown.is_triggered() {
             let now = running.started.elapsed();
             self.act(now, &mut running).await;
+            if let Some(refusal) = running.refused.take() {
+                return Err(RunError::Outdated(refusal));
+            }
             let sleep = tokio::time::sleep(self.next_sleep(&running));
             tokio::select! {
                 () = shutdown.triggered() => {}
@@ -133,7 +143,10 @@ impl Publisher {
             Due::Sign => {
                 self.engine.signing();
                 let maker = self.maker.clone();
-                running.heads.spawn(async move { maker.make().await });
+                let is_guarded = self.engine.is_guarded();
+                running.heads.spawn(async move {
+                    if is_guarded { maker.make_first().await } else { maker.make().await }
+                });
             }
             Due::Refresh => self.engine.refresh(now),
             Due::At(_) => {}

@@ -3,7 +3,9 @@
 use crate::api::LogService;
 use crate::config::{Config, FileConfigError};
 use crate::engine::cosigned::CosignedHead;
+use crate::engine::guard::GuardRules;
 use crate::engine::head::{HeadEngine, Restored, Rules};
+use crate::guard::GuardGate;
 use crate::handle::{Handle, Parts};
 use crate::metrics::{CommitObserver, LogMetrics, gauge_value};
 use crate::open;
@@ -129,21 +131,15 @@ pub async fn start(config: Config, context: Context) -> Result<Handle, StartErro
     let (sequencer, sequencing) =
         Sequencer::start(store.clone(), observer, grown).map_err(StartError::Thread)?;
     let rules = Arc::new(ArcSwap::from_pointee(ServiceRules::of(&config)));
-    let service = LogService::new(store.clone(), sequencer, served.clone(), rules.clone());
+    let (guard, guarded) = GuardGate::new(&context.service)?;
+    let service = LogService::new(store.clone(), sequencer, served.clone(), rules.clone(), guarded);
 
     let (status, heads) = watch::channel(HeadStatus::default());
     let (change, changes) = mpsc::channel(1);
-    let engine = engine(&config, &context, &peers, restored);
-    let maker = HeadMaker {
-        store: store.clone(),
-        signer: context.signer.clone(),
-        log,
-        sth,
-        timeout: config.timeout,
-    };
+    let engine = engine(&config, &context, &peers, &*store, restored);
     let publisher = Publisher {
         engine,
-        maker: Arc::new(maker),
+        maker: maker(&config, &context, store.clone(), sth),
         asker: Asker { store: store.clone(), log, timeout: config.timeout },
         peers: peers.into_iter().map(|peer| (peer.id, Arc::new(peer))).collect(),
         served,
@@ -153,6 +149,7 @@ pub async fn start(config: Config, context: Context) -> Result<Handle, StartErro
         status,
         changes,
         health: health.part("tree head"),
+        guard,
     };
     let publishing = tokio::spawn(publisher.run(shutdown.clone()));
     let routers =
@@ -174,6 +171,18 @@ pub async fn start(config: Config, context: Context) -> Result<Handle, StartErro
         indexing,
         sequencing,
     }))
+}
+
+/// What makes heads.
+fn maker(
+    config: &Config,
+    context: &Context,
+    store: Arc<dyn LogStore>,
+    sth: Option<SthFile>,
+) -> Arc<HeadMaker> {
+    let signer = context.signer.clone();
+    let log = signer.public_key();
+    Arc::new(HeadMaker { store, signer, log, sth, timeout: config.timeout })
 }
 
 /// What the two endpoints are made from.
@@ -265,8 +274,17 @@ fn engine(
     config: &Config,
     context: &Context,
     peers: &[KnownPeer],
+    store: &dyn LogStore,
     published: Option<CosignedHead>,
 ) -> HeadEngine {
     let asked: Vec<_> = peers.iter().map(|peer| peer.id).collect();
-    HeadEngine::new(Rules::of(config), context.policy.clone(), &asked, Restored { published })
+    let guard = GuardRules {
+        signed_size: store.load_head().map(|head| head.tree_head.size).unwrap_or_default(),
+        committed_size: store.committed_size(),
+        followers: 0,
+        required_followers: 0,
+        lenient: config.publish_without_quorum,
+    };
+    let restored = Restored { published, guard: Some(guard) };
+    HeadEngine::new(Rules::of(config), context.policy.clone(), &asked, restored)
 }

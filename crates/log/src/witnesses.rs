@@ -114,6 +114,10 @@ pub(crate) enum Problem {
 impl Problem {
     fn answer(&self) -> Answer {
         match self {
+            Self::Refused(AddCheckpointError::UnknownOrigin | AddCheckpointError::Forbidden(_)) => {
+                Answer::Unknown
+            }
+            Self::Refused(AddCheckpointError::Unprocessable(_)) => Answer::OtherTree,
             Self::Refused(error) => match error.retry_after_s() {
                 Some(seconds) => Answer::Busy(Duration::from_secs(seconds)),
                 None => Answer::Failed,

@@ -6,6 +6,8 @@ use crate::floods::{descriptors, resident_kib};
 use crate::harness::Network;
 use std::io::Write as _;
 use std::net::TcpStream;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 /// Below the time that the log waits for a witness, and below its interval; both are ten seconds.
@@ -32,8 +34,22 @@ fn conflict(size: &'static str) -> Fake {
     Fake::http(move |_| answer(409, fields, size.as_bytes()))
 }
 
-/// One of each kind.
-fn bad_witnesses() -> Vec<Fake> {
+/// Claims to know more than the log, once it is told to. Said at its start, that would end the log.
+fn liar(lies: &Arc<AtomicBool>, size: &'static str) -> Fake {
+    let (lies, fields) = (Arc::clone(lies), "Content-Type: text/x.tlog.size\r\n");
+    Fake::http(move |_| match lies.load(Ordering::SeqCst) {
+        true => answer(409, fields, size.as_bytes()),
+        false => answer(500, "", b""),
+    })
+}
+
+/// One of each kind, and what makes the liar lie.
+fn bad_witnesses() -> (Vec<Fake>, Arc<AtomicBool>) {
+    let lies = Arc::new(AtomicBool::new(false));
+    (bad_witnesses_with(&lies), lies)
+}
+
+fn bad_witnesses_with(lies: &Arc<AtomicBool>) -> Vec<Fake> {
     let status = |status, fields: &'static str, body: &'static [u8]| {
         Fake::http(move |_| answer(status, fields, body))
     };
@@ -56,10 +72,10 @@ fn bad_witnesses() -> Vec<Fake> {
         status(404, "", b"(404) unknown log\n"),
         status(503, "Retry-After: 0\r\n", b""),
         status(429, "Retry-After: 99999999999999\r\n", b""),
-        conflict("9223372036854775807\n"),
+        liar(lies, "9223372036854775807\n"),
+        liar(lies, "1\n"),
         conflict("99999999999999999999999\n"),
         conflict("0\n"),
-        conflict("1\n"),
         conflict("-1\n"),
         conflict(""),
     ]
@@ -84,7 +100,7 @@ fn add_to_policy(network: &Network, fakes: &[Fake]) {
 #[test]
 fn bad_witnesses_beside_a_quorum_of_good_ones_delay_nobody() {
     let mut network = Network::start(2, 2);
-    let fakes = bad_witnesses();
+    let (fakes, lies) = bad_witnesses();
     network.log.take().unwrap().stop();
     add_to_policy(&network, &fakes);
     network.start_log();
@@ -97,6 +113,7 @@ fn bad_witnesses_beside_a_quorum_of_good_ones_delay_nobody() {
         network.sandbox.run(&["submit", "-p", "policy", "-k", "k", &name]).ok();
         let took = began.elapsed();
         assert!(took < NOT_DELAYED, "{took:?}");
+        lies.store(true, Ordering::SeqCst);
     }
     for (n, fake) in fakes.iter().enumerate() {
         assert!(fake.connections() > 0, "bad{n} was not asked");
@@ -126,16 +143,19 @@ fn published_head(url: &str) -> String {
 fn a_quorum_that_only_bad_witnesses_could_give_is_never_published() {
     let mut network = Network::start(2, 2);
     let before = published_head(network.log_url());
-    let fakes = bad_witnesses();
+    let (fakes, lies) = bad_witnesses();
     network.log.take().unwrap().stop();
     add_to_policy(&network, &fakes);
     let policy = network.sandbox.read("log-policy").replace("group g 2", "group g 3");
     network.sandbox.write("log-policy", policy);
     network.start_log();
     network.sandbox.key("k");
-    network.sandbox.write("f", "data");
-    let submit = ["submit", "-t", "3s", "-p", "policy", "-k", "k", "f"];
-    network.sandbox.run(&submit).fails_with("no proof within 3 s");
+    for name in ["f", "g"] {
+        network.sandbox.write(name, name);
+        let submit = ["submit", "-t", "3s", "-p", "policy", "-k", "k", name];
+        network.sandbox.run(&submit).fails_with("no proof within 3 s");
+        lies.store(true, Ordering::SeqCst);
+    }
     let after = crate::harness::http(network.log_url(), "GET", "/get-tree-head", b"").1;
     assert_eq!(before.lines().next(), after.lines().next());
 }

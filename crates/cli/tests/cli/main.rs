@@ -16,6 +16,7 @@ mod fake;
 mod floods;
 mod fsck;
 mod full_disk;
+mod guard;
 mod harness;
 mod keys;
 mod lab;

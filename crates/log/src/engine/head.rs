@@ -9,6 +9,7 @@
 mod change;
 
 use super::cosigned::{CosignedHead, Verified, WitnessId};
+use super::guard::{Guard, Knowledge, Party};
 use super::peer::{Asked, Budget, FIRST_PAUSE, Peer};
 pub use super::plan::{Answer, Due, Event, Request, Restored, Rules};
 pub use change::{Change, Kept};
@@ -60,6 +61,13 @@ pub struct HeadEngine {
     sign_again: Duration,
     sign_failures: u32,
     quorum_missing: bool,
+    /// Until it lets the log go on.
+    guard: Option<Guard>,
+    guard_waits: bool,
+    /// The guard found that this log must not go on.
+    is_refused: bool,
+    /// Largest tree of this log that others may know, whether or not this process signed it.
+    known_size: TreeSize,
     events: Vec<Event>,
 }
 
@@ -71,6 +79,8 @@ impl HeadEngine {
             cosigned.map(|p| p.tree_head().size).unwrap_or_default()
         };
         let budget = rules.requests_per_day.map(Budget::per_day);
+        let known_size = restored.guard.as_ref().map(|g| g.signed_size).unwrap_or_default();
+        let guard = restored.guard.map(|rules| Guard::new(rules, policy.clone(), asked));
         let peers = asked.iter().map(|id| (*id, Peer::new(known(id), budget))).collect();
         Self {
             rules,
@@ -85,6 +95,10 @@ impl HeadEngine {
             sign_again: Duration::ZERO,
             sign_failures: 0,
             quorum_missing: false,
+            guard,
+            guard_waits: false,
+            is_refused: false,
+            known_size,
             events: Vec::new(),
         }
     }
@@ -107,6 +121,12 @@ impl HeadEngine {
     /// Whether the last round ended without a quorum.
     pub fn is_quorum_missing(&self) -> bool {
         self.quorum_missing
+    }
+
+    /// Whether the start guard is still up: no head may be signed but the one that was signed
+    /// last or, where there is none, that of the empty tree; and no leaf be taken.
+    pub fn is_guarded(&self) -> bool {
+        self.guard.is_some()
     }
 
     /// What happened since the last call, in order.
@@ -136,7 +156,7 @@ impl HeadEngine {
 
     /// What to do, with this many leaves committed. Call [`Self::tick`] before.
     pub fn due(&self, now: Duration, committed: TreeSize) -> Due {
-        if self.signing {
+        if self.signing || self.is_refused {
             return Due::At(Duration::MAX);
         }
         let Some(signed) = &self.signed else {
@@ -149,7 +169,7 @@ impl HeadEngine {
         let affordable = self.affordable();
         let refresh_at = round_end.max(affordable);
         let earliest = self.round.started.saturating_add(self.rules.min_interval).max(affordable);
-        let grown = committed > signed.tree_head.size;
+        let grown = committed > signed.tree_head.size && self.guard.is_none();
         let sign_at = grown.then_some(earliest.max(self.sign_again).max(self.burst_end()));
         match sign_at {
             Some(at) if at <= now => Due::Sign,
@@ -172,8 +192,12 @@ impl HeadEngine {
             Due::At(at) => at,
             Due::Sign | Due::Refresh => now,
         };
+        if self.is_refused {
+            return due;
+        }
+        let guard = self.guard.as_ref().map_or(Duration::MAX, Guard::next_wake);
         let retries = self.peers.iter().filter_map(|(_, peer)| peer.due(self.round.id));
-        retries.fold(due, Duration::min)
+        retries.fold(due.min(guard), Duration::min)
     }
 
     /// A head is being made; none is due until that has ended.
@@ -188,6 +212,12 @@ impl HeadEngine {
         self.sign_again = Duration::ZERO;
         self.signed = Some(head);
         self.burst = None;
+        if let Some(guard) = &mut self.guard {
+            guard.begin(now);
+            // Who knows another size says so, whatever is assumed; who knows this one can cosign.
+            let size = head.tree_head.size;
+            self.peers.iter_mut().for_each(|(_, peer)| peer.known_size = size);
+        }
         if self.find_mut(&head.tree_head).is_none() {
             if self.candidates.len() >= MAX_CANDIDATES {
                 self.candidates.remove(0);
@@ -218,7 +248,7 @@ impl HeadEngine {
 
     /// The requests to send now; each is counted as sent.
     pub fn requests(&mut self, now: Duration) -> Vec<Request> {
-        let Some(head) = self.signed else { return Vec::new() };
+        let Some(head) = self.signed.filter(|_| !self.is_refused) else { return Vec::new() };
         let round = self.round.id;
         let mut out = Vec::new();
         for (witness, peer) in &mut self.peers {
@@ -234,27 +264,81 @@ impl HeadEngine {
 
     /// A request ended.
     pub fn answered(&mut self, now: Duration, request: &Request, answer: Answer) {
-        let largest = self.signed.map(|s| s.tree_head.size).unwrap_or_default();
+        let signed = self.signed.map(|s| s.tree_head.size).unwrap_or_default();
+        let largest = signed.max(self.known_size);
         let asked = Asked { now, round: request.round, longest_pause: self.rules.interval };
         let found = self.peers.iter_mut().find(|(id, _)| *id == request.witness);
         let Some((_, peer)) = found else { return };
         let before = peer.condition;
         match &answer {
             Answer::Cosigned(_) => peer.cosigned(asked, request.head.tree_head.size),
+            Answer::Conflict(size) if *size > request.head.tree_head.size && *size <= largest => {
+                peer.knows_later(asked, *size);
+            }
             Answer::Conflict(size) => {
                 peer.conflicted(asked, *size, largest);
             }
-            Answer::Failed => peer.failed(asked, Duration::ZERO),
+            Answer::Failed | Answer::Unknown | Answer::OtherTree => {
+                peer.failed(asked, Duration::ZERO);
+            }
             Answer::Busy(pause) => peer.failed(asked, *pause),
         }
         if peer.condition != before {
             let condition = peer.condition;
             self.events.push(Event::Witness { witness: request.witness, condition });
         }
+        self.hear(Party::Witness(request.witness), knowledge(request, &answer));
         if let Answer::Cosigned(verified) = answer {
             self.add(&request.head.tree_head, verified);
         }
         self.settle(now);
+    }
+
+    /// A follower said what it knows; of interest until the start guard has let the log go on.
+    pub fn follower_heard(&mut self, now: Duration, follower: usize, known: Knowledge) {
+        self.hear(Party::Follower(follower), known);
+        self.settle(now);
+    }
+
+    fn hear(&mut self, who: Party, known: Knowledge) {
+        if let Some(guard) = &mut self.guard
+            && let Err(refusal) = guard.hear(who, known)
+            && !std::mem::replace(&mut self.is_refused, true)
+        {
+            self.events.push(Event::Refused(refusal));
+        }
+    }
+
+    /// Lets the log go on where enough are heard and nobody knows more.
+    fn settle_guard(&mut self, now: Duration) {
+        let is_passed = self.guard.as_mut().is_some_and(|guard| guard.is_passed(now));
+        if self.is_refused || !is_passed {
+            return;
+        }
+        let Some(guard) = self.guard.take() else { return };
+        let took = guard.begun().map_or(Duration::ZERO, |at| now.saturating_sub(at));
+        self.events.push(Event::GuardPassed { took });
+        // Witnesses that know a later head cannot cosign this one: the next is what they wait for.
+        let signed = self.signed.map(|s| s.tree_head.size);
+        if signed.is_some_and(|size| size < self.known_size) {
+            self.round.open = false;
+        }
+    }
+
+    fn end_guarded(&mut self) {
+        let Some(guard) = &self.guard else { return };
+        // What is left then is to hear the others out, which is soon over.
+        let is_heard = guard.followers_heard() >= guard.followers_required();
+        if guard.has_quorum() && is_heard {
+            return;
+        }
+        if !std::mem::replace(&mut self.guard_waits, true) {
+            self.events.push(Event::GuardWaits {
+                quorum_missing: !guard.has_quorum(),
+                followers: guard.followers_heard(),
+                required_followers: guard.followers_required(),
+            });
+        }
     }
 
     /// Time has passed: a round may be over.
@@ -283,6 +367,7 @@ impl HeadEngine {
 
     /// Publishes what has a quorum and closes the round where nothing more can come of it.
     fn settle(&mut self, now: Duration) {
+        self.settle_guard(now);
         if let Some(at) = self.candidates.iter().rposition(|c| c.has_quorum(&self.policy)) {
             self.publish(at);
         }
@@ -296,8 +381,10 @@ impl HeadEngine {
         if fresh.is_satisfied() {
             self.end_round(true, took);
             self.quorum_met();
+            self.end_guarded();
         } else if took >= self.rules.interval || !is_pending {
             self.end_round(false, took);
+            self.end_guarded();
             self.end_without_quorum(&fresh);
         }
     }
@@ -341,6 +428,19 @@ impl HeadEngine {
         if quorum && is_new {
             self.quorum_met();
         }
+    }
+}
+
+/// What an answer to this request tells of the witness's state.
+fn knowledge(request: &Request, answer: &Answer) -> Knowledge {
+    let shown = request.head.tree_head.size;
+    match answer {
+        Answer::Cosigned(_) => Knowledge::UpTo(shown),
+        Answer::Conflict(size) => Knowledge::UpTo(*size),
+        Answer::Unknown => Knowledge::UpTo(TreeSize(0)),
+        // Between two sizes, it is the proof that may be refused, or the witness that is wrong.
+        Answer::OtherTree if request.old_size == shown => Knowledge::Other(shown),
+        Answer::OtherTree | Answer::Busy(_) | Answer::Failed => Knowledge::Unheard,
     }
 }
 

@@ -80,7 +80,7 @@ impl World {
             }
             Step::Answer { .. } => {}
             Step::Restart => {
-                let restored = Restored { published: self.published.clone() };
+                let restored = Restored { published: self.published.clone(), guard: None };
                 self.engine = HeadEngine::new(RULES, policy(3, 2), &ids(3), restored);
                 self.now = Duration::ZERO;
                 self.open.clear();

@@ -411,7 +411,8 @@ fn after_a_restart_the_published_head_stays_until_a_better_one_has_its_quorum() 
         engine.answered(ms(1), &request, cosigned(request.witness));
     }
     let published = engine.published().cloned();
-    let mut engine = HeadEngine::new(RULES, policy(3, 2), &ids(3), Restored { published });
+    let mut engine =
+        HeadEngine::new(RULES, policy(3, 2), &ids(3), Restored { published, guard: None });
     assert_eq!(published_size(&engine), Some(5));
     let requests = sign(&mut engine, ms(0), 8);
     assert!(requests.iter().all(|r| r.old_size == TreeSize(5)), "old sizes survive");
@@ -429,7 +430,8 @@ fn after_a_restart_without_new_leaves_the_same_head_is_refreshed() {
         engine.answered(ms(1), &request, cosigned_at(request.witness, 100));
     }
     let published = engine.published().cloned();
-    let mut engine = HeadEngine::new(RULES, policy(3, 2), &ids(3), Restored { published });
+    let mut engine =
+        HeadEngine::new(RULES, policy(3, 2), &ids(3), Restored { published, guard: None });
     let requests = sign(&mut engine, ms(0), 5);
     assert_eq!(publications(&mut engine), [], "nothing changed yet");
     engine.answered(ms(1), &requests[0], cosigned_at(WitnessId(0), 101));

@@ -79,6 +79,8 @@ pub struct Peer {
     failed_round: u64,
     /// The last round in which its 409 was obeyed; a second one in that round is a failure.
     resized_round: u64,
+    /// The last round whose head is smaller than the one it knows.
+    later_round: u64,
 }
 
 impl Peer {
@@ -96,6 +98,7 @@ impl Peer {
             done_round: 0,
             failed_round: 0,
             resized_round: 0,
+            later_round: 0,
         }
     }
 
@@ -111,7 +114,7 @@ impl Peer {
 
     /// When it may be asked for this round's head; `None` when it need not be, or is busy.
     pub fn due(&self, round: u64) -> Option<Duration> {
-        let wants = self.done_round < round && !self.in_flight;
+        let wants = self.done_round.max(self.later_round) < round && !self.in_flight;
         wants.then(|| self.not_before.max(self.affordable()))
     }
 
@@ -171,6 +174,17 @@ impl Peer {
         }
         self.resized_round = asked.round;
         true
+    }
+
+    /// It knows a later head of this log than the one it was asked about in this round, so that it
+    /// can only cosign the next one.
+    pub fn knows_later(&mut self, asked: Asked, size: TreeSize) {
+        self.in_flight = false;
+        self.failures = 0;
+        self.not_before = Duration::ZERO;
+        self.known_size = size;
+        self.failed_round = self.failed_round.max(asked.round);
+        self.later_round = self.later_round.max(asked.round);
     }
 
     /// It answered with an error, nothing in time, or nothing that verified; it asked to be left

@@ -2,6 +2,7 @@
 //! of it, what happened.
 
 use super::cosigned::{CosignedHead, Verified, WitnessId};
+use super::guard::{GuardRules, Refusal};
 use super::peer::Condition;
 use crate::config::Config;
 use sigsum_core::{SignedTreeHead, TreeSize};
@@ -71,6 +72,10 @@ pub enum Answer {
     Cosigned(Verified),
     /// 409 with the size that the witness has.
     Conflict(TreeSize),
+    /// It does not follow this log, or not with this key.
+    Unknown,
+    /// It knows another tree than the head that was shown.
+    OtherTree,
     /// Told to come back after this time.
     Busy(Duration),
     /// Anything else.
@@ -99,6 +104,22 @@ pub enum Event {
     },
     /// A head has a quorum again.
     QuorumMet,
+    /// Too few have answered yet whether they know more; once until [`Event::GuardPassed`].
+    GuardWaits {
+        /// Whether the quorum of witnesses is what is missing.
+        quorum_missing: bool,
+        /// Followers that have answered.
+        followers: usize,
+        /// Followers that must.
+        required_followers: usize,
+    },
+    /// Nobody who was asked knows more: heads are signed and leaves taken from now on.
+    GuardPassed {
+        /// Time since the first of them was asked.
+        took: Duration,
+    },
+    /// Somebody knows a tree that this log would contradict: it must stop.
+    Refused(Refusal),
     /// A round is over.
     RoundEnded {
         /// Whether a quorum cosigned in it.
@@ -121,4 +142,6 @@ pub struct Restored {
     /// The head that was served last. Its cosignatures also tell which witnesses know its size;
     /// what the others know, their first 409 tells.
     pub published: Option<CosignedHead>,
+    /// What must be known before another head is signed; `None` for nothing.
+    pub guard: Option<GuardRules>,
 }

@@ -2,8 +2,10 @@
 
 use super::{Publisher, Running};
 use crate::engine::cosigned::WitnessId;
+use crate::engine::guard::Party;
 use crate::engine::head::Event;
 use crate::engine::peer::{Condition, Peer};
+use crate::guard::Outdated;
 use crate::metrics::gauge_value;
 use sigsum_core::TreeSize;
 use std::time::Duration;
@@ -16,6 +18,8 @@ pub(crate) const CLOCK_SKEW_NOTED_S: u64 = 300;
 pub struct HeadStatus {
     /// Size of the last head that was signed in this process.
     pub signed_size: Option<TreeSize>,
+    /// Whether the start guard has let the log go on; leaves are taken from then on.
+    pub guard_passed: bool,
     /// Whether the last round ended without a quorum.
     pub quorum_missing: bool,
     /// By witness: its name for operators, how it answers, and seconds since its last success.
@@ -62,6 +66,17 @@ impl Publisher {
                 self.health.ready();
                 tracing::info!("tree heads have a quorum of cosignatures again");
             }
+            Event::GuardWaits { quorum_missing, followers, required_followers } => {
+                let followers = (followers < required_followers).then_some(required_followers);
+                self.guard.waits(quorum_missing, followers);
+            }
+            Event::GuardPassed { took } => self.guard.pass(took),
+            Event::Refused(refusal) => {
+                let who = self.name_of(refusal.who);
+                let outdated = Outdated { who, known: refusal.known, ours: refusal.ours };
+                self.guard.refuse();
+                running.refused = Some(outdated);
+            }
             Event::RoundEnded { quorum, took } => {
                 let status = if quorum { "true" } else { "false" };
                 self.metrics.quorum_total.with(&[status]).inc();
@@ -72,6 +87,17 @@ impl Publisher {
             Event::Witness { witness, condition } => {
                 self.note_condition(witness, condition, running);
             }
+        }
+    }
+
+    /// What the operator calls somebody.
+    fn name_of(&self, who: Party) -> String {
+        match who {
+            Party::Witness(id) => {
+                let label = self.peers.get(&id).map(|peer| peer.peer.label.as_str());
+                format!("witness {}", label.unwrap_or("?"))
+            }
+            Party::Follower(at) => format!("follower {at}"),
         }
     }
 
@@ -129,6 +155,7 @@ impl Publisher {
         };
         HeadStatus {
             signed_size: self.engine.last_signed().map(|s| s.tree_head.size),
+            guard_passed: !self.engine.is_guarded(),
             quorum_missing: self.engine.is_quorum_missing(),
             witnesses: self.engine.peers().iter().map(witness).collect(),
         }

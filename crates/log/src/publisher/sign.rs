@@ -3,7 +3,7 @@
 
 use super::blocking;
 use crate::sth::SthFile;
-use sigsum_core::{PublicKey, SignedTreeHead};
+use sigsum_core::{PublicKey, SignedTreeHead, TreeHead};
 use sigsum_keys::{SignError, Signer};
 use sigsum_store::durable::FileError;
 use sigsum_store::{LogStore, StoreError};
@@ -57,11 +57,23 @@ pub(crate) struct HeadMaker {
 }
 
 impl HeadMaker {
+    /// Gives the head to show to those who may know a later one: that which was signed last or,
+    /// where none was, that of the empty tree, with which every tree is consistent.
+    pub(crate) async fn make_first(&self) -> Result<NewHead, HeadError> {
+        let last = self.store.load_head();
+        let tree = last.map_or_else(TreeHead::empty, |last| last.tree_head);
+        self.make_of(tree).await
+    }
+
     /// Makes a head of all committed leaves. The head that was signed last is returned as it is
     /// where the tree has not grown: nobody needs a second signature over it.
     pub(crate) async fn make(&self) -> Result<NewHead, HeadError> {
         let store = self.store.clone();
         let tree = blocking(move || store.integrate()).await.map_err(HeadError::Integrate)?;
+        self.make_of(tree).await
+    }
+
+    async fn make_of(&self, tree: TreeHead) -> Result<NewHead, HeadError> {
         let last = self.store.load_head().filter(|last| last.tree_head == tree);
         let signed = match last {
             Some(last) => last,

@@ -123,8 +123,9 @@ async fn a_witness_with_an_older_tree_is_caught_up_in_one_retry() {
 #[tokio::test]
 async fn a_witness_that_is_ahead_is_named_and_blocks_nobody() {
     let setup = Setup::new(3, 2);
-    setup.witnesses[2].is(Mood::Ahead(1_000_000));
     let log = setup.start().await;
+    log.guard_passed().await;
+    setup.witnesses[2].is(Mood::Ahead(1_000_000));
     log.submit(0..2).await;
     assert!(log.has_quorum(&log.published(2).await));
     let size = TreeSize(1_000_000);

@@ -323,7 +323,8 @@ async fn before_the_first_quorum_there_is_no_head_and_the_client_is_told_to_come
     }
     assert_eq!(log.get("/get-leaves/0/1").await.status, 400);
     let added = add_leaf(log.external(), &submission(0).to_body()).await;
-    assert_eq!(added.status, 200, "leaves are taken all the same");
+    assert_eq!(added.status, 503, "somebody may know more leaves than this directory");
+    assert!(added.header("retry-after").is_some());
 }
 
 #[tokio::test]

@@ -7,6 +7,7 @@
 
 mod data_dir;
 mod disk;
+mod guard;
 mod heads;
 mod http_api;
 mod http_pages;

@@ -23,7 +23,9 @@ async fn the_published_head_is_served_at_once_with_all_its_cosignatures() {
     assert!(log.has_quorum(&log.head().await));
     let checkpoint = log.get("/checkpoint").await;
     assert_eq!(checkpoint.text().lines().filter(|l| l.starts_with('\u{2014}')).count(), 4);
-    assert_eq!(get(log.internal(), "/readyz").await.status, 200);
+    let ready = get(log.internal(), "/readyz").await;
+    assert_eq!(ready.status, 503);
+    assert!(ready.text().contains("start guard: no quorum of witnesses"), "{}", ready.text());
 }
 
 #[tokio::test]
@@ -33,8 +35,9 @@ async fn a_head_without_quorum_does_not_take_its_place_after_a_restart_either() 
     log.submit(0..3).await;
     log.published(3).await;
     log.stop().await;
-    setup.witnesses[0].is(Mood::Unavailable);
     let log = setup.start().await;
+    log.guard_passed().await;
+    setup.witnesses[0].is(Mood::Unavailable);
     log.submit(3..9).await;
     assert!(log.handle.until(|s| s.heads.quorum_missing).await);
     assert_eq!(log.head().await.signed.tree_head.size, TreeSize(3));
@@ -47,8 +50,9 @@ async fn a_head_without_quorum_does_not_take_its_place_after_a_restart_either() 
 #[tokio::test]
 async fn acknowledged_leaves_keep_their_index_though_no_head_was_signed_over_them() {
     let setup = Setup::new(1, 1);
-    setup.witnesses[0].is(Mood::Silent);
     let log = setup.start().await;
+    log.guard_passed().await;
+    setup.witnesses[0].is(Mood::Silent);
     log.submit(0..40).await;
     log.stop().await;
     setup.witnesses[0].is(Mood::Good);

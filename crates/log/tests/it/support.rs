@@ -120,6 +120,11 @@ impl TestLog {
         self.handle.internal_addr().expect("TCP")
     }
 
+    /// Waits until the start guard lets it take leaves.
+    pub(crate) async fn guard_passed(&self) {
+        assert!(self.handle.until(|s| s.heads.guard_passed).await, "the log stopped");
+    }
+
     /// Submits leaves with these numbers, one after the other.
     pub(crate) async fn submit(&self, numbers: std::ops::Range<u64>) {
         let api = self.handle.api();

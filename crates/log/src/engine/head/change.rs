@@ -47,6 +47,7 @@ impl HeadEngine {
         }
         let before = std::mem::take(&mut self.peers);
         let find = |id: WitnessId| before.iter().find(|(old, _)| *old == id).map(|(_, peer)| peer);
+        let places: Vec<_> = change.asked.iter().map(|kept| (kept.id, kept.was)).collect();
         for kept in change.asked {
             let published = self.published.as_ref().filter(|head| head.has(kept.id));
             let cosigned = published.map(|head| head.tree_head().size).unwrap_or_default();
@@ -57,6 +58,11 @@ impl HeadEngine {
                 None => Peer::new(cosigned, budget),
             };
             self.peers.push((kept.id, peer));
+        }
+        if let Some(guard) = &mut self.guard {
+            guard.change(self.policy.clone(), &places, self.rules.publish_without_quorum);
+            let shown = self.signed.map(|head| head.tree_head.size).unwrap_or_default();
+            self.peers.iter_mut().for_each(|(_, peer)| peer.known_size = shown);
         }
         if policy_changed && self.published.is_some() {
             self.announce(false);

@@ -35,6 +35,8 @@ pub(crate) enum Mood {
     Unavailable,
     /// Signs something else.
     Forging,
+    /// Does not know the log.
+    Stranger,
     /// Claims a tree of this size.
     Ahead(u64),
     /// Has forgotten what it cosigned, down to this size, once.
@@ -45,6 +47,8 @@ pub(crate) enum Mood {
 struct State {
     /// Every head it cosigned, in order.
     cosigned: Vec<TreeHead>,
+    /// Every head it was shown, in order.
+    shown: Vec<TreeHead>,
     requests: usize,
     time_s: u64,
 }
@@ -60,7 +64,7 @@ pub(crate) struct TestWitness {
 
 impl TestWitness {
     pub(crate) fn new(number: u8) -> Arc<Self> {
-        let state = State { cosigned: Vec::new(), requests: 0, time_s: NOW_S };
+        let state = State { cosigned: Vec::new(), shown: Vec::new(), requests: 0, time_s: NOW_S };
         let (state, mood) = (Mutex::new(state), watch::Sender::new(Mood::Good));
         Arc::new(Self { number, signer: signer(number), state, mood })
     }
@@ -85,6 +89,11 @@ impl TestWitness {
     /// Every head it cosigned, in order.
     pub(crate) fn cosigned(&self) -> Vec<TreeHead> {
         self.state.lock().expect("no panic").cosigned.clone()
+    }
+
+    /// Every head it was shown, in order.
+    pub(crate) fn shown(&self) -> Vec<TreeHead> {
+        self.state.lock().expect("no panic").shown.clone()
     }
 
     /// Serves it over HTTP under `/some/prefix`; gives the address, and ends with the test.
@@ -157,10 +166,15 @@ impl WitnessApi for TestWitness {
         &self,
         request: &AddCheckpointRequest,
     ) -> Result<Vec<SignatureLine>, AddCheckpointError> {
-        self.state.lock().expect("no panic").requests += 1;
+        {
+            let mut state = self.state.lock().expect("no panic");
+            state.requests += 1;
+            state.shown.push(request.checkpoint.checkpoint.tree_head);
+        }
         let mood = *self.mood.borrow();
         match mood {
             Mood::Good | Mood::Forging => {}
+            Mood::Stranger => return Err(AddCheckpointError::UnknownOrigin),
             Mood::Silent => std::future::pending().await,
             Mood::Unavailable => {
                 let detail = "overloaded".into();
