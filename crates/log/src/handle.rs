@@ -5,6 +5,7 @@ use crate::guard::Outdated;
 use crate::publisher::HeadStatus;
 use crate::reload::Reloader;
 use crate::sequencer::SequencerThread;
+use crate::status::{Board, Overview};
 use sigsum_api::LogApi;
 use sigsum_core::TreeSize;
 use sigsum_service::http::Prefix;
@@ -42,6 +43,7 @@ pub struct Handle {
     service: LogService,
     store: Arc<dyn LogStore>,
     heads: watch::Receiver<HeadStatus>,
+    board: Arc<Board>,
     shutdown: Shutdown,
     ended: JoinHandle<Result<(), RunError>>,
 }
@@ -75,6 +77,8 @@ pub(crate) struct Parts {
     pub(crate) service: LogService,
     pub(crate) store: Arc<dyn LogStore>,
     pub(crate) heads: watch::Receiver<HeadStatus>,
+    pub(crate) board: Arc<Board>,
+    pub(crate) watching: JoinHandle<()>,
     pub(crate) shutdown: Shutdown,
     pub(crate) external: ServerHandle,
     pub(crate) internal: Option<ServerHandle>,
@@ -85,7 +89,7 @@ pub(crate) struct Parts {
 
 impl Handle {
     pub(crate) fn new(parts: Parts) -> Self {
-        let Parts { prefix, reloader, service, store, heads, shutdown, .. } = parts;
+        let Parts { prefix, reloader, service, store, heads, board, shutdown, .. } = parts;
         let external = parts.external.address().clone();
         let internal = parts.internal.as_ref().map(|server| server.address().clone());
         let ended = Ending {
@@ -93,10 +97,11 @@ impl Handle {
             internal: parts.internal,
             publishing: parts.publishing,
             indexing: parts.indexing,
+            watching: parts.watching,
             sequencing: parts.sequencing,
         };
         let ended = tokio::spawn(ended.run(shutdown.clone()));
-        Self { external, internal, prefix, reloader, service, store, heads, shutdown, ended }
+        Self { external, internal, prefix, reloader, service, store, heads, board, shutdown, ended }
     }
 
     /// Where the public endpoint listens.
@@ -150,6 +155,11 @@ impl Handle {
         }
     }
 
+    /// All that the status page tells.
+    pub fn overview(&self) -> Overview {
+        self.board.overview()
+    }
+
     /// Waits until the status is as asked for; looks again whenever something happened to heads or
     /// witnesses. False when the log stops before.
     pub async fn until(&self, mut reached: impl FnMut(&Status) -> bool) -> bool {
@@ -177,8 +187,8 @@ impl Handle {
     /// # Errors
     /// [`RunError`] where it did so by itself.
     pub async fn wait(self) -> Result<(), RunError> {
-        let Self { ended, service, store, .. } = self;
-        drop((service, store));
+        let Self { ended, service, store, board, .. } = self;
+        drop((service, store, board));
         // The task does not panic; it is gone only with its runtime.
         ended.await.unwrap_or(Ok(()))
     }
@@ -190,6 +200,7 @@ struct Ending {
     internal: Option<ServerHandle>,
     publishing: JoinHandle<Result<(), RunError>>,
     indexing: JoinHandle<()>,
+    watching: JoinHandle<()>,
     sequencing: SequencerThread,
 }
 
@@ -208,8 +219,10 @@ impl Ending {
         if let Some(internal) = self.internal {
             internal.wait().await;
         }
+        // It has heard the shutdown too, and must not hold on to the store for longer.
+        let watched = self.watching.await;
         let stopped = tokio::task::spawn_blocking(move || self.sequencing.stop()).await;
-        if let Err(error) = stopped.and(self.indexing.await) {
+        if let Err(error) = stopped.and(self.indexing.await).and(watched) {
             tracing::error!(%error, "a part of the log ended badly");
         }
         published

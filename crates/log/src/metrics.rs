@@ -39,16 +39,14 @@ pub(crate) struct LogMetrics {
     pub(crate) published_time_s: Gauge,
     /// 1 while rounds end without a quorum.
     pub(crate) quorum_missing: Gauge,
+    /// Unix time of the last round that met the quorum; before the first, what is known of it.
+    pub(crate) quorum_time_s: Gauge,
+    /// What the log stands on.
+    pub(crate) ground: GroundMetrics,
     /// Heads that were not signed, stored or published, by the step that failed.
     pub(crate) head_failures: Counters,
-    /// log-go: requests to witnesses.
-    pub(crate) witness_requests: Counters,
-    /// log-go: seconds of those that brought a cosignature.
-    pub(crate) witness_latency: Histograms,
-    /// log-go: rounds with and without a quorum.
-    pub(crate) quorum_total: Counters,
-    /// log-go: seconds from a round's start to its quorum.
-    pub(crate) quorum_latency: Histogram,
+    /// Requests to witnesses, as log-go counts them.
+    pub(crate) asking: AskingMetrics,
     /// Unix time of each witness's last cosignature.
     pub(crate) witness_success_time_s: Gauges,
     /// Each witness's clock minus ours, at its last cosignature.
@@ -91,11 +89,49 @@ impl LogMetrics {
                 "sigsum_log_quorum_missing",
                 "1 while too few witnesses cosign for the policy's quorum.",
             )?,
+            quorum_time_s: gauge(
+                "sigsum_log_quorum_time_seconds",
+                "Unix time of the last round that met the quorum.",
+            )?,
+            ground: GroundMetrics::register(registry)?,
             head_failures: registry.counters(
                 "sigsum_log_head_failures_total",
                 "Tree heads that were not made, by the step that failed.",
                 &["step"],
             )?,
+            asking: AskingMetrics::register(registry)?,
+            witness_success_time_s: by_witness(
+                "sigsum_log_witness_success_time_seconds",
+                "Unix time of the witness's last cosignature.",
+            )?,
+            witness_clock_skew_s: by_witness(
+                "sigsum_log_witness_clock_skew_seconds",
+                "The witness's time minus ours, at its last cosignature.",
+            )?,
+            witness_ahead: by_witness(
+                "sigsum_log_witness_ahead",
+                "1 while the witness knows a larger tree than this log signed.",
+            )?,
+        }))
+    }
+}
+
+/// Requests to witnesses, under log-go's names.
+#[derive(Debug)]
+pub(crate) struct AskingMetrics {
+    /// Requests.
+    pub(crate) witness_requests: Counters,
+    /// Seconds of those that brought a cosignature.
+    pub(crate) witness_latency: Histograms,
+    /// Rounds with and without a quorum.
+    pub(crate) quorum_total: Counters,
+    /// Seconds from a round's start to its quorum.
+    pub(crate) quorum_latency: Histogram,
+}
+
+impl AskingMetrics {
+    fn register(registry: &Registry) -> Result<Self, MetricsError> {
+        Ok(Self {
             witness_requests: registry.counters(
                 "sigsum_log_go_witness_checkpoint_requests_total",
                 "Requests to witnesses, by witness, status and whether a 409 came before.",
@@ -117,19 +153,46 @@ impl LogMetrics {
                 "Seconds until the quorum was met.",
                 LATENCY_BUCKETS_S,
             )?,
-            witness_success_time_s: by_witness(
-                "sigsum_log_witness_success_time_seconds",
-                "Unix time of the witness's last cosignature.",
+        })
+    }
+}
+
+/// What the log stands on: its key and its disk.
+#[derive(Debug)]
+pub(crate) struct GroundMetrics {
+    /// 1 while the log's key cannot be used.
+    pub(crate) signer_failing: Gauge,
+    /// Unix time of the last signature.
+    pub(crate) signer_success_time_s: Gauge,
+    /// Room on the file system of the data directory; without a member where there is none.
+    pub(crate) disk_free_bytes: Gauges,
+    /// Its size.
+    pub(crate) disk_total_bytes: Gauges,
+}
+
+impl GroundMetrics {
+    fn register(registry: &Registry) -> Result<Self, MetricsError> {
+        let gauge = |name, help| registry.gauge(name, help);
+        Ok(Self {
+            signer_failing: gauge(
+                "sigsum_log_signer_failing",
+                "1 while the log's key cannot be used.",
             )?,
-            witness_clock_skew_s: by_witness(
-                "sigsum_log_witness_clock_skew_seconds",
-                "The witness's time minus ours, at its last cosignature.",
+            signer_success_time_s: gauge(
+                "sigsum_log_signer_success_time_seconds",
+                "Unix time of the last signature by the log's key.",
             )?,
-            witness_ahead: by_witness(
-                "sigsum_log_witness_ahead",
-                "1 while the witness knows a larger tree than this log signed.",
+            disk_free_bytes: registry.gauges(
+                "sigsum_log_disk_free_bytes",
+                "Bytes that may still be written on the disk of the data directory.",
+                &[],
             )?,
-        }))
+            disk_total_bytes: registry.gauges(
+                "sigsum_log_disk_total_bytes",
+                "Size of the disk of the data directory.",
+                &[],
+            )?,
+        })
     }
 }
 

@@ -70,6 +70,8 @@ struct Running {
     failing: Option<&'static str>,
     /// Why this log must not go on.
     refused: Option<Outdated>,
+    /// Unix time of the last round that met the quorum.
+    quorum_time_s: Option<u64>,
 }
 
 impl Publisher {
@@ -89,6 +91,7 @@ impl Publisher {
             problems: HashMap::new(),
             failing: None,
             refused: None,
+            quorum_time_s: None,
         };
         if self.served.head().is_some_and(|head| head.quorum) {
             self.health.ready();
@@ -161,7 +164,7 @@ impl Publisher {
             let task = running.asked.spawn(async move { asker.ask(&peer, &request).await });
             running.requests.insert(task.id(), request);
         }
-        self.status.send_replace(self.report(now));
+        self.status.send_replace(self.report(now, running));
     }
 
     /// Takes a head, or the reason why there is none.
@@ -206,10 +209,11 @@ impl Publisher {
         if let Some(peer) = self.peers.get(&request.witness) {
             let label = peer.peer.label.as_str();
             let retried = if request.retried { "true" } else { "false" };
-            self.metrics.witness_requests.with(&[retried, &outcome.status, label]).inc();
+            self.metrics.asking.witness_requests.with(&[retried, &outcome.status, label]).inc();
             if let Answer::Cosigned(verified) = &mut outcome.answer {
                 verified.witness = request.witness; // its place may have changed meanwhile
-                self.metrics.witness_latency.with(&[label]).observe(outcome.took.as_secs_f64());
+                let latency = self.metrics.asking.witness_latency.with(&[label]);
+                latency.observe(outcome.took.as_secs_f64());
                 self.note_time(label, verified.timestamp_s);
             }
             if let Some(problem) = outcome.problem {

@@ -1,13 +1,16 @@
 //! The log over HTTP: the public endpoint and the internal one.
 
 mod external;
+mod html;
 mod internal;
 mod page;
+mod status;
 mod tile_cache;
 mod tiles;
 
 pub(crate) use external::{External, Metrics as EndpointsMetrics, router as external_router};
 pub(crate) use internal::router as internal_router;
+pub(crate) use status::routes as status_router;
 pub(crate) use tile_cache::TileCache;
 
 use axum::response::Response;

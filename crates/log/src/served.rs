@@ -1,6 +1,6 @@
 //! The head that is served, ready to be sent. Readers take it without a lock.
 
-use crate::engine::cosigned::CosignedHead;
+use crate::engine::cosigned::{CosignedHead, WitnessId};
 use arc_swap::ArcSwapOption;
 use bytes::Bytes;
 use sigsum_core::wire::log::tree_head_body;
@@ -14,6 +14,8 @@ pub(crate) struct ServedHead {
     pub(crate) cosigned: CosignedTreeHead,
     /// Whether it has the policy's quorum.
     pub(crate) quorum: bool,
+    /// Who cosigned it, and when by the witness's clock, in seconds since 1970.
+    pub(crate) times: Vec<(WitnessId, u64)>,
     /// Body of get-tree-head.
     pub(crate) body: Bytes,
     /// Body of `checkpoint`.
@@ -26,7 +28,8 @@ impl ServedHead {
         let cosigned = head.cosigned().clone();
         let body = tree_head_body(&cosigned).into();
         let checkpoint = head.to_checkpoint(log).to_bytes().into();
-        Self { cosigned, quorum, body, checkpoint }
+        let times = head.times().collect();
+        Self { cosigned, quorum, times, body, checkpoint }
     }
 
     /// Number of leaves that are visible.

@@ -11,23 +11,27 @@ use crate::metrics::{CommitObserver, LogMetrics, gauge_value};
 use crate::open;
 use crate::publisher::{HeadMaker, HeadStatus, Publisher};
 use crate::reload::{Reloader, ServiceRules};
-use crate::sequencer::Sequencer;
+use crate::sequencer::{Sequencer, SequencerThread};
 use crate::serve::{self, External};
 use crate::served::{Served, ServedHead};
+use crate::signing::WatchedSigner;
+use crate::status::{Board, Live};
 use crate::sth::{SthError, SthFile};
+use crate::watch::Watch;
 use crate::witnesses::{self, Asker, KnownPeer, WitnessSetupError, Witnesses};
 use arc_swap::ArcSwap;
 use axum::Router;
 use sigsum_core::checkpoint::CheckpointError;
 use sigsum_core::policy::Policy;
-use sigsum_core::{KeyHash, PublicKey, TreeSize};
+use sigsum_core::{PublicKey, TreeSize};
 use sigsum_keys::Signer;
-use sigsum_service::health::Part;
-use sigsum_service::http::{Prefix, PrefixError};
+use sigsum_service::health::{self, Part};
+use sigsum_service::http::{Prefix, PrefixError, finish};
 use sigsum_service::listen::{Endpoint, ListenError, Listener};
-use sigsum_service::metrics::MetricsError;
+use sigsum_service::metrics::{self, MetricsError};
 use sigsum_service::runner;
-use sigsum_service::serve::{Limits, spawn};
+use sigsum_service::serve::{Limits, ServerHandle, spawn};
+use sigsum_service::shutdown::Shutdown;
 use sigsum_store::{HeadStore as _, LeafLog as _, LogStore, Store, StoreError};
 use std::io;
 use std::path::PathBuf;
@@ -93,9 +97,16 @@ pub enum StartError {
 }
 
 /// What was there before this process, in metrics.
-fn show_restored(metrics: &LogMetrics, committed: TreeSize, served: &Served) {
+fn show_restored(metrics: &LogMetrics, committed: TreeSize, served: &Served, now_s: u64) {
     metrics.committed_size.set(gauge_value(committed.0));
+    // A log that has never met a quorum has lacked it since it was started, at least.
+    metrics.quorum_time_s.set(gauge_value(now_s));
     if let Some(head) = served.head() {
+        if let Some(newest_s) = head.times.iter().map(|(_, time_s)| *time_s).max() {
+            let newest_s = gauge_value(newest_s.min(now_s));
+            metrics.published_time_s.set(newest_s);
+            metrics.quorum_time_s.set(newest_s);
+        }
         let cosignatures = head.cosigned.cosignatures().len();
         metrics.published_size.set(gauge_value(head.size().0));
         metrics.published_cosignatures.set(gauge_value(cosignatures as u64));
@@ -116,30 +127,33 @@ pub async fn start(config: Config, context: Context) -> Result<Handle, StartErro
     let store = open_beside(&config, sth.clone(), log).await?;
     let served = Arc::new(Served::default());
     let restored = restore(&store, &log, &context.policy, &served)?;
-    let (external, internal) = listen(&config).await?;
+    let listeners = listen(&config).await?;
 
     let metrics = LogMetrics::register(&context.service.metrics)?;
-    show_restored(&metrics, store.committed_size(), &served);
-    let health = &context.service.health;
+    let now_s = context.service.clock.now_s();
+    show_restored(&metrics, store.committed_size(), &served, now_s);
+    let parts = &context.service.health;
     let shutdown = context.service.shutdown.child();
-    let (indexing, indexed) = watch_index(store.clone(), health.part("leaf index"));
+    let (indexing, indexed) = watch_index(store.clone(), parts.part("leaf index"));
     let _ = tokio::time::timeout(INDEX_GRACE, indexed).await; // ready or not, reads go on
     let store: Arc<dyn LogStore> = store;
 
-    let (grown, growth) = watch::channel(store.committed_size());
-    let observer = Box::new(CommitObserver::new(metrics.clone(), health.part("journal")));
-    let (sequencer, sequencing) =
-        Sequencer::start(store.clone(), observer, grown).map_err(StartError::Thread)?;
+    let (sequencer, sequencing, growth) = sequencer(&store, &metrics, parts.part("journal"))?;
     let rules = Arc::new(ArcSwap::from_pointee(ServiceRules::of(&config)));
     let (guard, guarded) = GuardGate::new(&context.service)?;
     let service = LogService::new(store.clone(), sequencer, served.clone(), rules.clone(), guarded);
 
     let (status, heads) = watch::channel(HeadStatus::default());
     let (change, changes) = mpsc::channel(1);
+    let signer = watched_signer(&context, &metrics);
+    let live = Live::new(&store, &served, &heads, &signer, &rules);
+    let board = Arc::new(Board::new(&config, &context, &prefix, live));
+    let watch = Watch::new(&board, &metrics, config.interval);
+    let watching = tokio::spawn(watch.run(shutdown.clone()));
     let engine = engine(&config, &context, &peers, &*store, restored);
     let publisher = Publisher {
         engine,
-        maker: maker(&config, &context, store.clone(), sth),
+        maker: maker(&config, signer, store.clone(), sth),
         asker: Asker { store: store.clone(), log, timeout: config.timeout },
         peers: peers.into_iter().map(|peer| (peer.id, Arc::new(peer))).collect(),
         served,
@@ -148,15 +162,13 @@ pub async fn start(config: Config, context: Context) -> Result<Handle, StartErro
         grown: growth,
         status,
         changes,
-        health: health.part("tree head"),
+        health: parts.part("tree head"),
         guard,
     };
     let publishing = tokio::spawn(publisher.run(shutdown.clone()));
     let routers =
-        Routers { config: &config, context: &context, prefix: &prefix, service: &service };
-    let serve = |listener, router| spawn(listener, router, &shutdown, Limits::default());
-    let external = serve(external, routers.external(log.key_hash(), &metrics));
-    let internal = internal.map(|listener| serve(listener, routers.internal()));
+        Routers { context: &context, prefix: &prefix, service: &service, board: board.clone() };
+    let (external, internal) = routers.serve(listeners, &metrics, &shutdown);
     let reloader = Reloader::new(config, context.policy, rules, change);
     Ok(Handle::new(Parts {
         prefix,
@@ -164,6 +176,8 @@ pub async fn start(config: Config, context: Context) -> Result<Handle, StartErro
         service,
         store,
         heads,
+        board,
+        watching,
         shutdown,
         external,
         internal,
@@ -176,39 +190,50 @@ pub async fn start(config: Config, context: Context) -> Result<Handle, StartErro
 /// What makes heads.
 fn maker(
     config: &Config,
-    context: &Context,
+    signer: Arc<WatchedSigner>,
     store: Arc<dyn LogStore>,
     sth: Option<SthFile>,
 ) -> Arc<HeadMaker> {
-    let signer = context.signer.clone();
     let log = signer.public_key();
     Arc::new(HeadMaker { store, signer, log, sth, timeout: config.timeout })
 }
 
 /// What the two endpoints are made from.
 struct Routers<'a> {
-    config: &'a Config,
     context: &'a Context,
     prefix: &'a Prefix,
     service: &'a LogService,
+    board: Arc<Board>,
 }
 
 impl Routers<'_> {
-    fn external(&self, key_hash: KeyHash, metrics: &LogMetrics) -> Router {
+    fn serve(
+        &self,
+        (external, internal): (Listener, Option<Listener>),
+        metrics: &LogMetrics,
+        shutdown: &Shutdown,
+    ) -> (ServerHandle, Option<ServerHandle>) {
+        let serve = |listener, router| spawn(listener, router, shutdown, Limits::default());
+        let internal = internal.map(|listener| serve(listener, self.internal()));
+        (serve(external, self.external(metrics)), internal)
+    }
+
+    fn external(&self, metrics: &LogMetrics) -> Router {
         serve::external_router(External {
             log: self.service.clone(),
             tiles: serve::TileCache::default(),
-            key_hash,
             prefix: self.prefix.clone(),
-            version: self.config.software_version.clone(),
+            board: self.board.clone(),
             metrics: serve::EndpointsMetrics::new(&metrics.http),
         })
     }
 
     fn internal(&self) -> Router {
         let process = &self.context.service;
-        let (metrics, health) = (process.metrics.clone(), process.health.clone());
-        serve::internal_router(self.service.clone(), self.prefix, metrics, health)
+        let followed = serve::internal_router(self.service.clone(), self.prefix);
+        let health = health::routes(process.health.clone());
+        let watched = metrics::routes(process.metrics.clone()).merge(health);
+        finish(followed.merge(watched).merge(serve::status_router(self.board.clone())))
     }
 }
 
@@ -268,6 +293,29 @@ fn watch_index(store: Arc<Store>, health: Part) -> (JoinHandle<()>, oneshot::Rec
         let _ = ended.send(()); // nobody waits any more where it took long
     });
     (watching, indexed)
+}
+
+/// Starts the thread that commits leaves; the receiver hears how large the tree is.
+fn sequencer(
+    store: &Arc<dyn LogStore>,
+    metrics: &Arc<LogMetrics>,
+    health: Part,
+) -> Result<(Sequencer, SequencerThread, watch::Receiver<TreeSize>), StartError> {
+    let (grown, growth) = watch::channel(store.committed_size());
+    let observer = Box::new(CommitObserver::new(metrics.clone(), health));
+    let started = Sequencer::start(store.clone(), observer, grown);
+    let (sequencer, thread) = started.map_err(StartError::Thread)?;
+    Ok((sequencer, thread, growth))
+}
+
+fn watched_signer(context: &Context, metrics: &Arc<LogMetrics>) -> Arc<WatchedSigner> {
+    let service = &context.service;
+    WatchedSigner::new(
+        context.signer.clone(),
+        service.clock.clone(),
+        metrics.clone(),
+        service.health.part("key"),
+    )
 }
 
 fn engine(

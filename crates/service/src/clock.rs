@@ -61,6 +61,14 @@ impl Clock for ManualClock {
     }
 }
 
+/// A unix time in seconds for people: `2026-11-22 18:26:02 UTC`. The epoch for one beyond year 9999.
+#[must_use]
+pub fn utc_text(unix_s: u64) -> String {
+    let seconds = i64::try_from(unix_s).unwrap_or(i64::MAX);
+    let time = jiff::Timestamp::from_second(seconds).unwrap_or_default();
+    time.strftime("%Y-%m-%d %H:%M:%S UTC").to_string()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -73,6 +81,12 @@ mod tests {
         assert_eq!(clock.now_s(), 1_700_000_001);
         clock.set_ms(5);
         assert_eq!((clock.now_s(), clock.now_ms()), (0, 5));
+    }
+
+    #[test]
+    fn times_are_written_in_utc() {
+        assert_eq!(utc_text(1_750_000_000), "2025-06-15 15:06:40 UTC");
+        assert_eq!(utc_text(u64::MAX), "1970-01-01 00:00:00 UTC");
     }
 
     #[test]

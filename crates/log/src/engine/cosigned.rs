@@ -147,6 +147,11 @@ impl CosignedHead {
         self.known.iter().map(|k| k.witness)
     }
 
+    /// The witnesses that cosigned, each with the time by its clock in seconds since 1970.
+    pub fn times(&self) -> impl Iterator<Item = (WitnessId, u64)> + '_ {
+        self.known.iter().map(|k| (k.witness, k.timestamp_s))
+    }
+
     /// Adds a cosignature. A later one of the same witness replaces the earlier, an earlier one
     /// changes nothing. Whether something changed.
     pub fn insert(&mut self, fresh: Verified) -> bool {

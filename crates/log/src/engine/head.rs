@@ -103,6 +103,11 @@ impl HeadEngine {
         }
     }
 
+    /// The policy in force.
+    pub fn policy(&self) -> &Arc<Policy> {
+        &self.policy
+    }
+
     /// The head that is served.
     pub fn published(&self) -> Option<&CosignedHead> {
         self.published.as_ref()

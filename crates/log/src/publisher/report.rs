@@ -8,6 +8,8 @@ use crate::engine::peer::{Condition, Peer};
 use crate::guard::Outdated;
 use crate::metrics::gauge_value;
 use sigsum_core::TreeSize;
+use sigsum_core::policy::Policy;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// A witness's clock may differ by so many seconds before the operator is told. Cosignatures count
@@ -22,19 +24,27 @@ pub struct HeadStatus {
     pub guard_passed: bool,
     /// Whether the last round ended without a quorum.
     pub quorum_missing: bool,
-    /// By witness: its name for operators, how it answers, and seconds since its last success.
+    /// The policy in force; `None` before the task has begun.
+    pub policy: Option<Arc<Policy>>,
+    /// Unix time of the last round that ended with a quorum.
+    pub quorum_time_s: Option<u64>,
+    /// The witnesses that are asked.
     pub witnesses: Vec<WitnessStatus>,
 }
 
 /// How a witness does.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct WitnessStatus {
+    /// Its place in the policy.
+    pub id: WitnessId,
     /// As in metrics.
     pub label: String,
     /// How it answered last.
     pub condition: Condition,
-    /// Since its last cosignature in this process.
-    pub since_success: Option<Duration>,
+    /// Unix time of its last cosignature in this process.
+    pub success_s: Option<u64>,
+    /// What it said last that was no cosignature.
+    pub problem: Option<String>,
 }
 
 impl Publisher {
@@ -79,9 +89,12 @@ impl Publisher {
             }
             Event::RoundEnded { quorum, took } => {
                 let status = if quorum { "true" } else { "false" };
-                self.metrics.quorum_total.with(&[status]).inc();
+                self.metrics.asking.quorum_total.with(&[status]).inc();
                 if quorum {
-                    self.metrics.quorum_latency.observe(took.as_secs_f64());
+                    let now_s = self.clock.now_s();
+                    running.quorum_time_s = Some(now_s);
+                    self.metrics.quorum_time_s.set(gauge_value(now_s));
+                    self.metrics.asking.quorum_latency.observe(took.as_secs_f64());
                 }
             }
             Event::Witness { witness, condition } => {
@@ -146,17 +159,23 @@ impl Publisher {
         }
     }
 
-    pub(super) fn report(&self, now: Duration) -> HeadStatus {
+    pub(super) fn report(&self, now: Duration, running: &Running) -> HeadStatus {
+        let now_s = self.clock.now_s();
+        let unix_s = |at: Duration| now_s.saturating_sub(now.saturating_sub(at).as_secs());
         let label = |id: &WitnessId| self.peers.get(id).map(|p| p.peer.label.clone());
         let witness = |(id, peer): &(WitnessId, Peer)| WitnessStatus {
+            id: *id,
             label: label(id).unwrap_or_default(),
             condition: peer.condition,
-            since_success: peer.last_success.map(|at| now.saturating_sub(at)),
+            success_s: peer.last_success.map(unix_s),
+            problem: running.problems.get(id).cloned(),
         };
         HeadStatus {
             signed_size: self.engine.last_signed().map(|s| s.tree_head.size),
             guard_passed: !self.engine.is_guarded(),
             quorum_missing: self.engine.is_quorum_missing(),
+            policy: Some(self.engine.policy().clone()),
+            quorum_time_s: running.quorum_time_s,
             witnesses: self.engine.peers().iter().map(witness).collect(),
         }
     }

@@ -2,9 +2,9 @@
 //! sees the signature.
 
 use super::blocking;
+use crate::signing::{SigningError, WatchedSigner};
 use crate::sth::SthFile;
 use sigsum_core::{PublicKey, SignedTreeHead, TreeHead};
-use sigsum_keys::{SignError, Signer};
 use sigsum_store::durable::FileError;
 use sigsum_store::{LogStore, StoreError};
 use std::sync::Arc;
@@ -16,12 +16,9 @@ pub(crate) enum HeadError {
     /// Leaves did not get into tiles.
     #[error("integrating leaves: {0}")]
     Integrate(StoreError),
-    /// The signer failed.
+    /// The signer failed, or did not answer.
     #[error("signing: {0}")]
-    Sign(#[from] SignError),
-    /// The signer did not answer.
-    #[error("signing: no answer within {} ms", .0.as_millis())]
-    SignTimeout(Duration),
+    Sign(#[from] SigningError),
     /// The head could not be stored, so that its signature was thrown away.
     #[error("storing the head: {0}")]
     Store(StoreError),
@@ -32,7 +29,7 @@ impl HeadError {
     pub(crate) fn step(&self) -> &'static str {
         match self {
             Self::Integrate(_) => "integrate",
-            Self::Sign(_) | Self::SignTimeout(_) => "sign",
+            Self::Sign(_) => "sign",
             Self::Store(_) => "store",
         }
     }
@@ -50,7 +47,7 @@ pub(crate) struct NewHead {
 #[derive(Clone)]
 pub(crate) struct HeadMaker {
     pub(crate) store: Arc<dyn LogStore>,
-    pub(crate) signer: Arc<dyn Signer>,
+    pub(crate) signer: Arc<WatchedSigner>,
     pub(crate) log: PublicKey,
     pub(crate) sth: Option<SthFile>,
     pub(crate) timeout: Duration,
@@ -79,8 +76,7 @@ impl HeadMaker {
             Some(last) => last,
             None => {
                 let bytes = tree.sigsum_signing_bytes(&self.log.key_hash());
-                let signature = tokio::time::timeout(self.timeout, self.signer.sign(&bytes)).await;
-                let signature = signature.map_err(|_| HeadError::SignTimeout(self.timeout))??;
+                let signature = self.signer.sign(&bytes, self.timeout).await?;
                 SignedTreeHead { tree_head: tree, signature }
             }
         };

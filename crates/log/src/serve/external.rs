@@ -3,13 +3,13 @@
 use super::{TileCache, bad_request, failure, page, tiles};
 use crate::api::{LogService, no_head};
 use crate::engine::admission::{self, Refusal};
+use crate::status::Board;
 use axum::Router;
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, Request, State};
 use axum::response::Response;
 use http::StatusCode;
 use sigsum_api::{AddLeafStatus, ApiError, LogApi};
-use sigsum_core::KeyHash;
 use sigsum_core::token::TOKEN_HEADER;
 use sigsum_core::wire::log::{
     GetConsistencyProof, GetInclusionProof, GetLeaves, MAX_ADD_LEAF_BODY_BYTES, PathError,
@@ -30,9 +30,8 @@ pub(crate) struct External {
     pub(crate) log: LogService,
     /// Full tiles of the published tree.
     pub(crate) tiles: TileCache,
-    pub(crate) key_hash: KeyHash,
     pub(crate) prefix: Prefix,
-    pub(crate) version: String,
+    pub(crate) board: Arc<Board>,
     pub(crate) metrics: Metrics,
 }
 

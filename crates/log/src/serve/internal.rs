@@ -1,4 +1,4 @@
-//! The internal endpoint: what followers read, metrics, health.
+//! What followers read on the internal endpoint.
 
 use super::external::with;
 use crate::api::LogService;
@@ -8,23 +8,16 @@ use axum::response::Response;
 use http::StatusCode;
 use sigsum_api::ApiError;
 use sigsum_core::wire::log::{GetLeaves, endpoint, leaves_body};
-use sigsum_service::http::{Prefix, finish, get, redirect_to_slash, text_error};
-use sigsum_service::{health, metrics};
+use sigsum_service::http::{Prefix, get, redirect_to_slash, text_error};
 
-/// All internal routes. Metrics and health are never under the prefix.
-pub(crate) fn router(
-    log: LogService,
-    prefix: &Prefix,
-    registry: metrics::Registry,
-    health: health::Health,
-) -> Router {
+/// What followers read, under the prefix.
+pub(crate) fn router(log: LogService, prefix: &Prefix) -> Router {
     let leaves = prefix.route(endpoint::GET_LEAVES);
-    let router = Router::new()
+    Router::new()
         .route(&format!("{leaves}{{*rest}}"), get(get_leaves))
         .route(&leaves, get(no_parameters))
         .route(leaves.trim_end_matches('/'), get(redirect_to_slash))
-        .with_state(log);
-    finish(router.merge(metrics::routes(registry)).merge(health::routes(health)))
+        .with_state(log)
 }
 
 async fn no_parameters() -> Response {

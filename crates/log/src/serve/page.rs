@@ -1,13 +1,22 @@
-//! The page that tells a person what this server is.
+//! The page that tells everybody what this server is, how it does, and what one may do here.
+//!
+//! It says nothing that a client cannot learn anyway, and no addresses: who wants to know more has
+//! the internal endpoint.
 
 use super::external::External;
+use super::html::Page;
+use super::status::show_section;
+use crate::status::{Overview, ago, amount};
 use axum::Router;
 use axum::extract::State;
 use axum::response::Response;
 use http::header::LOCATION;
 use http::{HeaderValue, StatusCode};
-use sigsum_service::http::{Prefix, get, text, with_content_type};
+use sigsum_service::http::{Prefix, get};
 use std::sync::Arc;
+
+/// Caches in front of the log may keep the page for so long.
+const CACHING: &str = "public, max-age=5";
 
 /// Adds the page under the prefix, and a way to it from `/`.
 pub(super) fn routes(router: Router<Arc<External>>, prefix: &Prefix) -> Router<Arc<External>> {
@@ -16,8 +25,7 @@ pub(super) fn routes(router: Router<Arc<External>>, prefix: &Prefix) -> Router<A
 }
 
 async fn show(State(external): State<Arc<External>>) -> Response {
-    let page = render(&external.key_hash.to_hex(), &external.prefix, &external.version);
-    with_content_type(text(page), "text/html; charset=utf-8")
+    render(&external.board.overview(), &external.prefix).finish(CACHING)
 }
 
 async fn to_prefix(State(external): State<Arc<External>>) -> Response {
@@ -29,29 +37,58 @@ async fn to_prefix(State(external): State<Arc<External>>) -> Response {
     response
 }
 
-fn render(key_hash: &str, prefix: &Prefix, version: &str) -> String {
-    let version = escape(version);
+fn render(overview: &Overview, prefix: &Prefix) -> Page {
+    let mut page = Page::new("Sigsum log server", None);
+    // These three lines are log-go's, word for word: scripts look for them.
+    page.list(&[
+        format!("Log key hash: {}", overview.key_hash),
+        format!("URL prefix: \"{prefix}\""),
+        format!("Software version: {}", overview.software_version),
+    ]);
+    page.heading("Tree");
+    page.rows(&tree(overview));
+    page.heading("Witnesses");
+    page.rows(&witnesses(overview));
+    page.heading("Limits");
+    page.rows(&[(
+        "get-leaves",
+        format!("at most {} leaves in one answer", amount(overview.max_range)),
+    )]);
+    for section in overview.sections.iter().filter(|section| section.is_public) {
+        show_section(&mut page, section);
+    }
     let base = prefix.route("");
-    format!(
-        "<!doctype html>\n\
-         <html lang=\"en\">\n\
-         <head><meta charset=\"utf-8\"><title>Sigsum log server</title></head>\n\
-         <body>\n\
-         <h1>Sigsum log server</h1>\n\
-         <ul>\n\
-         <li>Log key hash: {key_hash}</li>\n\
-         <li>URL prefix: \"{prefix}\"</li>\n\
-         <li>Software version: {version}</li>\n\
-         </ul>\n\
-         <p><a href=\"{base}get-tree-head\">Tree head</a>, \
-         <a href=\"{base}checkpoint\">checkpoint</a>. \
-         <a href=\"https://www.sigsum.org/\">What is Sigsum?</a></p>\n\
-         </body>\n\
-         </html>\n"
-    )
+    page.links(&[
+        (&format!("{base}get-tree-head"), "Tree head"),
+        (&format!("{base}checkpoint"), "checkpoint"),
+        ("https://www.sigsum.org/", "What is Sigsum?"),
+    ]);
+    page
 }
 
-/// Text for HTML; the version comes from whoever built the program.
-fn escape(text: &str) -> String {
-    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
+fn tree(overview: &Overview) -> Vec<(&'static str, String)> {
+    let Some(head) = &overview.head else {
+        return vec![("Tree head", "none is published yet".to_owned())];
+    };
+    let mut rows = vec![("Size", format!("{} leaves", amount(head.size)))];
+    if let Some(newest_s) = head.newest_cosignature_s {
+        rows.push(("Cosigned", ago(overview.now_s, newest_s)));
+    }
+    rows
+}
+
+fn witnesses(overview: &Overview) -> Vec<(String, String)> {
+    let quorum = match (overview.quorum.is_needed, &overview.head) {
+        (false, _) => "none is asked for",
+        (true, Some(head)) if head.quorum => "the tree head has it",
+        (true, _) => "missing",
+    };
+    let mut rows = vec![("Quorum".to_owned(), quorum.to_owned())];
+    rows.extend(overview.witnesses.iter().map(|witness| {
+        let cosigned = witness.cosigned_served_s.map(|time_s| ago(overview.now_s, time_s));
+        let cosigned =
+            cosigned.map_or("not this tree head".to_owned(), |ago| format!("cosigned {ago}"));
+        (witness.name.clone(), cosigned)
+    }));
+    rows
 }

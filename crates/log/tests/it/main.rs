@@ -12,4 +12,5 @@ mod heads;
 mod http_api;
 mod http_pages;
 mod restart;
+mod status;
 mod support;
