@@ -2,17 +2,20 @@
 //! sigsum-mktree).
 
 mod fsck;
+mod reload;
 
 use crate::failure::{Failure, key_failure};
 use crate::files::{agent_socket, print, read_text_file};
 use crate::log_level::start_logging;
 use clap::{ArgAction, Args, Subcommand};
+use reload::{Loaded, Sources};
 use sigsum_client::GoDuration;
 use sigsum_core::PublicKey;
 use sigsum_core::policy::Policy;
 use sigsum_keys::{load_service_signer, read_public_key};
 use sigsum_log::config::{FileConfig, FollowerTable, Settings};
 use sigsum_log::mktree;
+use sigsum_service::reload::{ReloadMetrics, Watched, follow};
 use sigsum_service::runner::{self, Program};
 use sigsum_store::StoreError;
 use std::path::{Path, PathBuf};
@@ -30,7 +33,7 @@ pub(crate) enum Command {
 }
 
 /// Options of `log primary`; each goes before the same key of the configuration file.
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Args)]
 #[command(disable_help_flag = true)]
 pub(crate) struct Primary {
     /// Directory that holds the log (made by `sigsum log init`)
@@ -144,15 +147,22 @@ pub(crate) fn run(command: Command) -> Result<(), Failure> {
     }
 }
 
+fn config_of_environment() -> Option<PathBuf> {
+    std::env::var_os("SIGSUM_LOGSERVER_CONFIG").filter(|v| !v.is_empty()).map(PathBuf::from)
+}
+
+/// Where the configuration file is, or would be.
+fn config_path(named: Option<&Path>) -> PathBuf {
+    let path = named.map(Path::to_owned).or_else(config_of_environment);
+    path.unwrap_or_else(|| PathBuf::from(SYSTEM_CONFIG))
+}
+
 /// The configuration file's values. As in log-go, a missing file means defaults, even where the
 /// environment names it, but not where the command line does.
 fn read_config(named: Option<&Path>) -> Result<FileConfig, Failure> {
-    let from_environment =
-        std::env::var_os("SIGSUM_LOGSERVER_CONFIG").filter(|v| !v.is_empty()).map(PathBuf::from);
     let must_exist = named.is_some();
-    let is_named = must_exist || from_environment.is_some();
-    let path = named.map(Path::to_owned).or(from_environment);
-    let path = path.unwrap_or_else(|| PathBuf::from(SYSTEM_CONFIG));
+    let is_named = must_exist || config_of_environment().is_some();
+    let path = config_path(named);
     let text = match read_text_file(&path) {
         Ok(text) => text,
         Err(failure) if must_exist => return Err(failure),
@@ -206,24 +216,22 @@ fn settings(flags: Primary) -> Result<Settings, Failure> {
 }
 
 fn primary(flags: Primary) -> Result<(), Failure> {
-    let settings = settings(flags)?;
-    start_logging(settings.log_level.as_deref(), settings.log_file.as_deref())?;
-    let key_file = settings.key_file.ok_or_else(|| {
+    let mut watched = Watched::new();
+    let loaded = Loaded::read(&flags, &mut watched)?;
+    let settings = &loaded.settings;
+    let logging = start_logging(settings.log_level.as_deref(), settings.log_file.as_deref())?;
+    let key_file = settings.key_file.as_ref().ok_or_else(|| {
         Failure::new("the log has no key")
             .remedy("name it with --key-file, or key-file in the configuration file")
     })?;
-    let signer = load_service_signer(&key_file, agent_socket().as_deref())
+    let signer = load_service_signer(key_file, agent_socket().as_deref())
         .map_err(|e| key_failure("setup primary: failed reading private key: ", &e))?
         .signer;
-    let policy = read_policy(settings.policy_file.as_deref())?;
-    let mut config = settings.config;
-    config.replication = settings.replication.with_keys(follower_key)?;
-    let is_alone = config.replication.is_none() && !settings.declared_none;
-    let doubt = match config.publish_without_quorum {
-        true => None,
-        false => policy_doubt(&policy, settings.policy_file.is_some()),
-    };
-    let program = Program { name: "sigsum log", version: env!("CARGO_PKG_VERSION") };
+    let mut sources = Sources::new(flags, &loaded, logging.clone());
+    let (doubt, is_alone) = (loaded.doubt(), loaded.is_alone());
+    let Loaded { settings, policy } = loaded;
+    let (name, version) = ("sigsum log", env!("CARGO_PKG_VERSION"));
+    let program = Program { name, version, logging: Some(logging) };
     runner::run(program, |service| async move {
         if let Some(doubt) = doubt {
             tracing::warn!("{doubt}");
@@ -231,15 +239,25 @@ fn primary(flags: Primary) -> Result<(), Failure> {
         if is_alone {
             tracing::warn!("{NOT_REPLICATED}");
         }
+        let metrics =
+            ReloadMetrics::register(&service.metrics, "sigsum_log", service.clock.clone());
+        let metrics = metrics.map_err(|e| Failure::new(e.to_string()))?;
         let context = sigsum_log::Context {
-            service,
+            service: service.clone(),
             signer,
             policy: Arc::new(policy),
             witnesses: sigsum_log::Witnesses::FromPolicy,
         };
-        let handle = sigsum_log::start(config, context).await.map_err(|e| start_failure(&e))?;
+        let started = sigsum_log::start(settings.config, context).await;
+        let handle = started.map_err(|e| start_failure(&e))?;
         say_where(&handle);
-        handle.wait().await.map_err(|e| run_failure(&e))
+        service.notify.ready("");
+        let reloader = handle.reloader();
+        let reload = async |watched: &mut Watched| sources.reload(&reloader, watched).await;
+        tokio::select! {
+            ended = handle.wait() => ended.map_err(|e| run_failure(&e)),
+            never = follow(&service, &metrics, watched, reload) => match never {},
+        }
     })
     .map_err(runner_failure)
 }

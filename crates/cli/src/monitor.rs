@@ -62,7 +62,7 @@ impl Report for Printer {
 /// Runs until it is told to stop.
 pub(crate) fn run(options: Options) -> Result<(), Failure> {
     options.policy.check()?;
-    start_logging(Some(&options.diagnostics), None)?;
+    let logging = start_logging(Some(&options.diagnostics), None)?;
     let (keys, policy_name) = read_keys(&options)?;
     let policy = options.policy.select(policy_name.as_deref())?.ok_or_else(|| {
         Failure::new("A policy must be specified, either in pubkey file or using -p or -P")
@@ -77,12 +77,15 @@ pub(crate) fn run(options: Options) -> Result<(), Failure> {
         state_dir: options.state_directory,
         max_cosignature_age: options.max_cosignature_age.0,
     };
-    let program = Program { name: "sigsum monitor", version: env!("CARGO_PKG_VERSION") };
+    let (name, version) = ("sigsum monitor", env!("CARGO_PKG_VERSION"));
+    let program = Program { name, version, logging: Some(logging) };
     runner::run(program, |service| async move {
         tracing::info!("{beginning}");
+        let notify = service.notify.clone();
         let context = Context { service, report: Arc::new(Printer) };
         let handle = sigsum_monitor::start(config, logs, context)
             .map_err(|e| Failure::new(e.to_string()))?;
+        notify.ready("");
         handle.wait().await;
         Ok(())
     })

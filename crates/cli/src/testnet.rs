@@ -49,7 +49,8 @@ pub(crate) fn run(options: &Options) -> Result<(), Failure> {
         None => temporary.path().to_owned(),
     };
     let is_kept = options.directory.is_some();
-    let program = Program { name: "sigsum testnet", version: env!("CARGO_PKG_VERSION") };
+    let (name, version) = ("sigsum testnet", env!("CARGO_PKG_VERSION"));
+    let program = Program { name, version, logging: None };
     runner::run(program, |context| async move {
         let mut settings = Settings::new(&root, Arc::new(SystemClock));
         settings.witnesses = usize::from(options.witnesses);
@@ -57,7 +58,12 @@ pub(crate) fn run(options: &Options) -> Result<(), Failure> {
         let network = Network::start(&settings).await.map_err(|e| build_failure(&e))?;
         let shown = introduce(&network, &root, is_kept);
         if shown.is_ok() {
-            context.shutdown.triggered().await;
+            // It belongs to a terminal, and ends with that.
+            let mut hangup = context.reload.requests();
+            tokio::select! {
+                () = context.shutdown.triggered() => {}
+                () = hangup.next() => {}
+            }
         }
         network.stop().await.map_err(failed)?;
         shown

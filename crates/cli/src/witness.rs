@@ -7,14 +7,14 @@ use crate::log_level::start_logging;
 use clap::{Args, Subcommand};
 use sigsum_core::PublicKey;
 use sigsum_keys::{LoadedSigner, load_service_signer, read_public_key};
+use sigsum_service::logging::LogControl;
+use sigsum_service::reload::{ReloadMetrics, Summary, Watched, follow};
 use sigsum_service::runner::{self, Program};
-use sigsum_service::shutdown::Shutdown;
 use sigsum_witness::admin::{self, AdminError};
 use sigsum_witness::store::GuardError;
 use sigsum_witness::store::sqlite::OpenError;
 use sigsum_witness::{Config, CosignerKey, LogConfig};
 use std::path::{Path, PathBuf};
-use tokio::signal::unix::{SignalKind, signal};
 
 /// What to do with a witness.
 #[derive(Debug, Subcommand)]
@@ -226,7 +226,7 @@ fn list_logs(options: &ListLogs) -> Result<(), Failure> {
 }
 
 fn run_many(options: Run) -> Result<(), Failure> {
-    start_logging(options.log_level.as_deref(), None)?;
+    let logging = start_logging(options.log_level.as_deref(), None)?;
     let mut config = match &options.config {
         Some(path) => read_config(path)?,
         None => Config { listen: DEFAULT_LISTEN.to_owned(), ..Config::default() },
@@ -237,7 +237,7 @@ fn run_many(options: Run) -> Result<(), Failure> {
     config.data_dir = options.data_dir.or(config.data_dir);
     config.accept_state = options.accept_state;
     let key = cosigner(&options.key.signing_key, options.key.name.as_deref())?;
-    serve(config, key)
+    serve(config, key, logging)
 }
 
 /// Reads a configuration file. Where it names no address, the default is the command's, as with
@@ -256,7 +256,7 @@ fn read_config(path: &Path) -> Result<Config, Failure> {
 }
 
 fn run_single(options: Single) -> Result<(), Failure> {
-    start_logging(None, None)?;
+    let logging = start_logging(None, None)?;
     let log = read_public_key(&options.log_key).map_err(|e| key_failure("", &e))?.key;
     let config = Config {
         listen: options.listen,
@@ -266,21 +266,38 @@ fn run_single(options: Single) -> Result<(), Failure> {
         ..Config::default()
     };
     let key = cosigner(&options.signing_key, None)?;
-    serve(config, key)
+    serve(config, key, logging)
 }
 
-fn serve(config: Config, key: CosignerKey) -> Result<(), Failure> {
-    let program = Program { name: "sigsum witness", version: env!("CARGO_PKG_VERSION") };
+fn serve(config: Config, key: CosignerKey, logging: LogControl) -> Result<(), Failure> {
+    let (name, version) = ("sigsum witness", env!("CARGO_PKG_VERSION"));
+    let program = Program { name, version, logging: Some(logging) };
     runner::run(program, |service| async move {
-        let shutdown = service.shutdown.clone();
-        let handle = sigsum_witness::start(config, vec![key], service).await.map_err(failed)?;
+        let (shutdown, clock) = (service.shutdown.clone(), service.clock.clone());
+        let metrics = ReloadMetrics::register(&service.metrics, "sigsum_witness", clock);
+        let metrics = metrics.map_err(failed)?;
+        let handle =
+            sigsum_witness::start(config, vec![key], service.clone()).await.map_err(failed)?;
         let url = handle.url().unwrap_or_else(|| handle.address().to_string());
         crate::say(&format!("listening on {url}"));
         if let Some(internal) = handle.internal_address() {
             let scheme = if internal.tcp().is_some() { "http://" } else { "" };
             crate::say(&format!("internal endpoint on {scheme}{internal}"));
         }
-        reload_until_stopped(&handle, &shutdown).await?;
+        service.notify.ready("");
+        // The logs that were added to the data directory are taken up.
+        let reload = async |_: &mut Watched| match handle.reload().await {
+            Ok(0) => Ok(Summary::default()),
+            Ok(logs) => {
+                let changed = vec![format!("logs (+{logs})")];
+                Ok(Summary { changed, needs_restart: Vec::new() })
+            }
+            Err(error) => Err(error.to_string()),
+        };
+        tokio::select! {
+            () = shutdown.triggered() => {}
+            never = follow(&service, &metrics, Watched::new(), reload) => match never {},
+        }
         handle.stop().await;
         Ok(())
     })
@@ -288,21 +305,4 @@ fn serve(config: Config, key: CosignerKey) -> Result<(), Failure> {
         runner::RunError::Role(failure) => failure,
         other => failed(other),
     })
-}
-
-/// On SIGHUP the logs that were added to the data directory are taken up.
-async fn reload_until_stopped(
-    handle: &sigsum_witness::Handle,
-    shutdown: &Shutdown,
-) -> Result<(), Failure> {
-    let mut hangup = signal(SignalKind::hangup()).map_err(failed)?;
-    loop {
-        tokio::select! {
-            () = shutdown.triggered() => return Ok(()),
-            _ = hangup.recv() => match handle.reload().await {
-                Ok(logs) => tracing::info!(logs, "read the configured logs again"),
-                Err(error) => tracing::error!(%error, "the logs stay as they were"),
-            },
-        }
-    }
 }

@@ -141,6 +141,7 @@ impl Reloader {
                 ("internal-endpoint", old.internal == new.internal),
                 ("url-prefix", old.url_prefix == new.url_prefix),
                 ("sth-file", old.sth_file == new.sth_file),
+                ("followers", old.replication == new.replication),
             ]),
         }
     }
@@ -155,6 +156,7 @@ fn running(old: &Config, new: Config) -> Config {
         internal: old.internal.clone(),
         url_prefix: old.url_prefix.clone(),
         sth_file: old.sth_file.clone(),
+        replication: old.replication.clone(),
         ..new
     }
 }

@@ -15,6 +15,8 @@ pub mod http;
 pub mod listen;
 pub mod logging;
 pub mod metrics;
+pub mod notify;
+pub mod reload;
 pub mod runner;
 pub mod serve;
 pub mod shutdown;

@@ -5,20 +5,20 @@
 //! warnings on.
 
 mod format;
+mod sink;
 
-use std::fs::{File, OpenOptions};
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 use tracing::Subscriber;
 use tracing_subscriber::filter::{LevelFilter, Targets};
-use tracing_subscriber::fmt::writer::BoxMakeWriter;
 use tracing_subscriber::layer::{Layer as _, SubscriberExt as _};
 use tracing_subscriber::{Registry, reload};
 
 use self::format::{ClockTime, GoLines, PlainLines};
+use self::sink::Sink;
 use crate::clock::Clock;
 
 /// The target of events that end the process; see [`fatal`].
@@ -118,10 +118,11 @@ pub enum LogError {
     Again,
 }
 
-/// Changes what is written while running. Clones are the same.
+/// Changes what is written, and where, while running. Clones are the same.
 #[derive(Clone, Debug)]
 pub struct LogControl {
     filter: reload::Handle<Targets, Registry>,
+    sink: Sink,
 }
 
 impl LogControl {
@@ -130,6 +131,22 @@ impl LogControl {
         // Fails only when the subscriber is gone, and then nothing is written at all.
         let _ = self.filter.reload(level.filter());
     }
+
+    /// Opens the log file anew, which is made if somebody has moved it away.
+    ///
+    /// # Errors
+    /// [`LogError::File`]; lines go where they went before.
+    pub fn reopen(&self) -> Result<(), LogError> {
+        self.sink.reopen()
+    }
+
+    /// Writes to this file from now on, or to standard error. Whether that is a change.
+    ///
+    /// # Errors
+    /// [`LogError::File`]; lines go where they went before.
+    pub fn set_file(&self, file: Option<&Path>) -> Result<bool, LogError> {
+        self.sink.set_file(file)
+    }
 }
 
 /// Sets up logging for the process, once.
@@ -137,35 +154,27 @@ impl LogControl {
 /// # Errors
 /// See [`LogError`].
 pub fn init(settings: &LogSettings, clock: Arc<dyn Clock>) -> Result<LogControl, LogError> {
-    let writer = match &settings.file {
-        None => BoxMakeWriter::new(io::stderr),
-        Some(path) => BoxMakeWriter::new(Mutex::new(open(path)?)),
-    };
-    let (subscriber, control) = subscriber(settings, clock, writer);
+    let sink = Sink::open(settings.file.as_deref())?;
+    let (subscriber, control) = subscriber(settings, clock, sink);
     tracing::subscriber::set_global_default(subscriber).map_err(|_| LogError::Again)?;
     Ok(control)
 }
 
-fn open(path: &PathBuf) -> Result<File, LogError> {
-    let failed = |source| LogError::File { path: path.clone(), source };
-    OpenOptions::new().append(true).create(true).open(path).map_err(failed)
-}
-
-/// The subscriber that [`init`] installs, with a writer of the caller's.
+/// The subscriber that [`init`] installs.
 fn subscriber(
     settings: &LogSettings,
     clock: Arc<dyn Clock>,
-    writer: BoxMakeWriter,
+    sink: Sink,
 ) -> (Box<dyn Subscriber + Send + Sync>, LogControl) {
     let (filter, handle) = reload::Layer::new(settings.level.filter());
-    let lines = tracing_subscriber::fmt::layer().with_writer(writer).with_ansi(false);
+    let lines = tracing_subscriber::fmt::layer().with_writer(sink.clone()).with_ansi(false);
     let layer = match settings.format {
         LogFormat::Plain => lines.event_format(PlainLines { clock }).boxed(),
         LogFormat::Go => lines.event_format(GoLines { clock }).boxed(),
         LogFormat::Json => lines.json().flatten_event(true).with_timer(ClockTime(clock)).boxed(),
     };
     let subscriber = tracing_subscriber::registry().with(layer.with_filter(filter));
-    (Box::new(subscriber), LogControl { filter: handle })
+    (Box::new(subscriber), LogControl { filter: handle, sink })
 }
 
 /// Logs what ends the process, whatever the level. The caller then returns a failure from `main`.

@@ -10,7 +10,10 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use crate::clock::{Clock, SystemClock};
 use crate::health::Health;
+use crate::logging::LogControl;
 use crate::metrics::{MetricsError, Registry, register_process_metrics};
+use crate::notify::Notify;
+use crate::reload::{Reload, on_hangup};
 use crate::shutdown::{Shutdown, on_signals};
 
 /// What a role is given of the world. Clones share everything.
@@ -24,23 +27,36 @@ pub struct Context {
     pub metrics: Registry,
     /// Where the role says what it still waits for.
     pub health: Health,
+    /// Tells the role to read its configuration again.
+    pub reload: Reload,
+    /// Where the role says that it is at work.
+    pub notify: Notify,
 }
 
 impl Context {
     /// A context of its own: nothing in it is shared with another node.
     #[must_use]
     pub fn new(clock: Arc<dyn Clock>) -> Self {
-        Self { clock, shutdown: Shutdown::new(), metrics: Registry::new(), health: Health::new() }
+        Self {
+            clock,
+            shutdown: Shutdown::new(),
+            metrics: Registry::new(),
+            health: Health::new(),
+            reload: Reload::new(),
+            notify: Notify::silent(),
+        }
     }
 }
 
-/// What the start-up line says.
-#[derive(Clone, Copy, Debug)]
+/// What the start-up line says, and where lines go.
+#[derive(Clone, Debug)]
 pub struct Program {
     /// As the operator calls it: `sigsum-log-primary`.
     pub name: &'static str,
     /// Version, with the revision it was built from if known.
     pub version: &'static str,
+    /// Where lines are written, so that a file is opened anew at SIGHUP.
+    pub logging: Option<LogControl>,
 }
 
 /// Why a daemon ended with a failure.
@@ -61,7 +77,9 @@ pub enum RunError<E> {
 const BLOCKED_MS: u64 = 1_000;
 
 /// Runs `role` on a multi-threaded runtime until it returns. SIGINT and SIGTERM trigger the
-/// context's shutdown; the role then has to return within its own drain time.
+/// context's shutdown; the role then has to return within its own drain time. SIGHUP opens the log
+/// file anew and asks for a reload. Where systemd started the process, it hears of the stop, and
+/// that the process is alive; that it is ready is for the role to say.
 ///
 /// # Errors
 /// When the process cannot be set up, or the role fails.
@@ -76,8 +94,10 @@ where
         .build()
         .map_err(RunError::System)?;
     let result = runtime.block_on(async {
-        let context = Context::new(Arc::new(SystemClock));
-        on_signals(&context.shutdown).map_err(RunError::System)?;
+        let context =
+            Context { notify: Notify::of_process(), ..Context::new(Arc::new(SystemClock)) };
+        handle_signals(&context, program.logging.clone()).map_err(RunError::System)?;
+        context.notify.feed_watchdog();
         register_process_metrics(&context.metrics)?;
         let pid = std::process::id();
         tracing::info!(version = program.version, pid, "starting {}", program.name);
@@ -90,6 +110,20 @@ where
     // The role has ended: what still runs is blocked, such as a write to a pipe that nobody reads.
     runtime.shutdown_timeout(Duration::from_millis(BLOCKED_MS));
     result
+}
+
+fn handle_signals(context: &Context, logging: Option<LogControl>) -> io::Result<()> {
+    on_signals(&context.shutdown)?;
+    let (shutdown, notify) = (context.shutdown.clone(), context.notify.clone());
+    tokio::spawn(async move {
+        shutdown.triggered().await;
+        notify.stopping();
+    });
+    on_hangup(&context.reload, move || {
+        if let Some(Err(error)) = logging.as_ref().map(LogControl::reopen) {
+            tracing::error!(%error, "lines go to the old log file");
+        }
+    })
 }
 
 /// Raises the soft limit on open files to the hard one. systemd starts services with 1024, of which
@@ -108,7 +142,7 @@ fn raise_open_file_limit() {
 mod tests {
     use super::*;
 
-    const PROGRAM: Program = Program { name: "test", version: "0" };
+    const PROGRAM: Program = Program { name: "test", version: "0", logging: None };
 
     #[test]
     fn a_role_gets_a_context_with_process_metrics_and_its_result_comes_back() {

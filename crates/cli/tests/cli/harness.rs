@@ -190,6 +190,31 @@ impl Daemon {
         }
     }
 
+    /// Waits for a line with this in it.
+    #[track_caller]
+    pub(crate) fn until_said(&mut self, part: &str) -> String {
+        self.until_said_all(&[part])
+    }
+
+    /// Waits for a line with all of these in it.
+    #[track_caller]
+    pub(crate) fn until_said_all(&mut self, parts: &[&str]) -> String {
+        let mut others = String::new();
+        loop {
+            match self.lines.get_mut().unwrap().recv_timeout(START_LIMIT) {
+                Ok(line) if parts.iter().all(|part| line.contains(part)) => return line,
+                Ok(line) => others += &format!("{line}\n"),
+                Err(_) => panic!("no line with {parts:?} in:\n{others}"),
+            }
+        }
+    }
+
+    /// SIGHUP: read the configuration again.
+    pub(crate) fn hang_up(&self) {
+        let pid = Pid::from_raw(self.child.id().cast_signed()).unwrap();
+        kill_process(pid, Signal::HUP).unwrap();
+    }
+
     /// The process, to be looked at in `/proc`.
     pub(crate) fn pid(&self) -> u32 {
         self.child.id()

@@ -24,6 +24,7 @@ mod leaf;
 mod metrics;
 mod network;
 mod public_proof;
+mod reload;
 mod signed_log;
 mod snapshots;
 mod start;

@@ -9,9 +9,9 @@ const NOW_S: u64 = 1_795_341_600;
 /// What lands in the log when `events` runs under `settings`.
 fn written(settings: &LogSettings, events: impl FnOnce(&LogControl)) -> String {
     let file = tempfile::NamedTempFile::new().unwrap();
-    let writer = BoxMakeWriter::new(Mutex::new(open(&file.path().to_owned()).unwrap()));
+    let sink = Sink::open(Some(file.path())).unwrap();
     let clock = Arc::new(ManualClock::at_s(NOW_S));
-    let (subscriber, control) = subscriber(settings, clock, writer);
+    let (subscriber, control) = subscriber(settings, clock, sink);
     tracing::subscriber::with_default(subscriber, || events(&control));
     std::fs::read_to_string(file.path()).unwrap()
 }
@@ -124,7 +124,42 @@ fn the_level_changes_while_running() {
 
 #[test]
 fn a_log_file_that_cannot_be_opened_is_named() {
-    let path = PathBuf::from("/nonexistent/log");
-    let error = open(&path).unwrap_err().to_string();
+    let error = Sink::open(Some(Path::new("/nonexistent/log"))).unwrap_err().to_string();
     assert!(error.starts_with("open log file failed: /nonexistent/log: "), "{error}");
+}
+
+#[test]
+fn lines_go_on_in_a_new_file_when_the_old_one_was_moved_away() {
+    let dir = tempfile::tempdir().unwrap();
+    let (path, moved) = (dir.path().join("log"), dir.path().join("log.1"));
+    let sink = Sink::open(Some(&path)).unwrap();
+    let (subscriber, control) =
+        subscriber(&at(Level::Info), Arc::new(ManualClock::at_s(NOW_S)), sink);
+    tracing::subscriber::with_default(subscriber, || {
+        tracing::info!("one");
+        std::fs::rename(&path, &moved).unwrap();
+        tracing::info!("two");
+        control.reopen().unwrap();
+        tracing::info!("three");
+    });
+    let lines = |path| std::fs::read_to_string(path).unwrap().lines().count();
+    assert_eq!((lines(&moved), lines(&path)), (2, 1));
+}
+
+#[test]
+fn a_file_that_cannot_be_opened_leaves_lines_where_they_went() {
+    let dir = tempfile::tempdir().unwrap();
+    let [old, new] = ["old", "new"].map(|name| dir.path().join(name));
+    let sink = Sink::open(Some(&old)).unwrap();
+    let (subscriber, control) =
+        subscriber(&at(Level::Info), Arc::new(ManualClock::at_s(NOW_S)), sink);
+    tracing::subscriber::with_default(subscriber, || {
+        assert!(control.set_file(Some(Path::new("/nonexistent/log"))).is_err());
+        tracing::info!("one");
+        assert!(control.set_file(Some(&new)).unwrap());
+        assert!(!control.set_file(Some(&new)).unwrap());
+        tracing::info!("two");
+    });
+    assert!(std::fs::read_to_string(old).unwrap().ends_with("one\n"));
+    assert!(std::fs::read_to_string(new).unwrap().ends_with("two\n"));
 }

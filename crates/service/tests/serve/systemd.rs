@@ -20,7 +20,8 @@ const ROLE_VARIABLE: &str = "SIGSUM_TEST_ENDPOINT";
 fn daemon_process() {
     let Ok(endpoint) = std::env::var(ROLE_VARIABLE) else { return };
     let endpoint: Endpoint = endpoint.parse().unwrap();
-    run::<_, ListenError, _, _>(Program { name: "test", version: "0" }, |context| async move {
+    let program = Program { name: "test", version: "0", logging: None };
+    run::<_, ListenError, _, _>(program, |context| async move {
         let listener = endpoint.bind().await?;
         let router = finish(Router::new().route("/", get(async || text("activated\n"))));
         Ok(serve(listener, router, context.shutdown, Limits::default()).await)
