@@ -71,6 +71,11 @@ impl Daemon {
         self.child.id()
     }
 
+    /// Whether it has ended by itself.
+    pub(crate) fn has_ended(&mut self) -> bool {
+        !matches!(self.child.try_wait(), Ok(None))
+    }
+
     /// Everything that it has said so far.
     pub(crate) fn said(&mut self) -> &[String] {
         self.said.extend(self.lines.try_iter());

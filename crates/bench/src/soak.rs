@@ -6,6 +6,7 @@ mod kill_log;
 mod kill_witness;
 mod log_clients;
 mod rival_heads;
+mod start_order;
 
 use crate::failure::Failure;
 use clap::{Args, ValueEnum};
@@ -26,6 +27,8 @@ pub(crate) enum What {
     /// `sigsum witness run` with many logs, and `sigsum witness single` with one; the logs try to
     /// be cosigned on two branches.
     KillWitness,
+    /// `sigsum log primary`, its ssh-agent, witnesses and policy, started in random orders.
+    StartOrder,
 }
 
 /// Options of `soak`.
@@ -40,7 +43,10 @@ pub(crate) struct Options {
     /// Determines when and what; the load runs free, so that a run cannot be repeated exactly
     #[arg(long)]
     seed: Option<u64>,
-    /// Ten kills each
+    /// In how many orders the parts of a log are started
+    #[arg(long, default_value_t = 100)]
+    orders: u32,
+    /// Ten kills each (and as many start orders as else)
     #[arg(long, conflicts_with = "kills")]
     short: bool,
     /// Where data directories are made
@@ -103,5 +109,22 @@ pub(crate) async fn run(options: &Options, program: &Path, data: &Path) -> Resul
     if asked(What::KillWitness) {
         passed &= kill_witness::run(&setting).await?.report();
     }
+    if asked(What::StartOrder) {
+        if has_agent() {
+            passed &= start_order::run(&setting, options.orders).await?.report();
+        } else {
+            println!("\nskipped: start-order needs ssh-agent and ssh-add");
+            passed &= std::env::var_os("CI").is_none();
+        }
+    }
     Ok(passed)
+}
+
+/// Whether OpenSSH's agent is installed.
+fn has_agent() -> bool {
+    let is_there = |program: &str| {
+        let paths = std::env::var_os("PATH").unwrap_or_default();
+        std::env::split_paths(&paths).any(|path| path.join(program).is_file())
+    };
+    is_there("ssh-agent") && is_there("ssh-add")
 }

@@ -10,6 +10,7 @@ use crate::signer::{Ed25519Signer, Signer};
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 use zeroize::Zeroizing;
 
 /// Upper bound on key files. A key takes 400 bytes and a line of a list about 100, so this is a
@@ -119,12 +120,30 @@ pub struct LoadedSigner {
 pub fn load_signer(path: &Path, agent_socket: Option<&Path>) -> Result<LoadedSigner, KeyFileError> {
     let loaded = load_service_signer(path, agent_socket)?;
     if let (SignerSource::Agent, Some(socket)) = (loaded.source, agent_socket) {
-        std::os::unix::net::UnixStream::connect(socket).map_err(|error| {
+        reach_agent(socket, AGENT_CONNECT_LIMIT).map_err(|error| {
             let error = AgentError::Connect { socket: socket.to_owned(), error: Arc::new(error) };
             KeyFileError::NoAgent { path: path.to_owned(), error: Some(error) }
         })?;
     }
     Ok(loaded)
+}
+
+/// How long an agent may take to accept a connection. The kernel does it for one that is busy, until
+/// as many wait as the agent allows; then connecting blocks, and it blocks for ever where the agent
+/// is stuck.
+const AGENT_CONNECT_LIMIT: Duration = Duration::from_secs(10);
+
+/// Connects to the agent, to see whether it is there.
+fn reach_agent(socket: &Path, limit: Duration) -> std::io::Result<()> {
+    let (sender, connected) = std::sync::mpsc::channel();
+    let socket = socket.to_owned();
+    // The thread of an agent that is stuck ends with the process.
+    std::thread::spawn(move || {
+        let result = std::os::unix::net::UnixStream::connect(socket);
+        let _ = sender.send(result.map(drop)); // nobody waits any more after the limit
+    });
+    let stuck = || std::io::Error::new(std::io::ErrorKind::TimedOut, "it accepts no connection");
+    connected.recv_timeout(limit).unwrap_or_else(|_| Err(stuck()))
 }
 
 /// As [`load_signer`], for daemons: the agent need not run yet.

@@ -116,3 +116,17 @@ fn a_file_above_the_limit_is_not_read_to_its_end() {
     let error = read_key_list(&path).unwrap_err();
     assert!(matches!(error, KeyFileError::List { .. }), "{error}");
 }
+
+#[test]
+fn an_agent_that_accepts_no_connection_is_given_up() {
+    use rustix::net::{AddressFamily, SocketAddrUnix, SocketType, bind, listen, socket};
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("agent");
+    let stuck = socket(AddressFamily::UNIX, SocketType::STREAM, None).unwrap();
+    bind(&stuck, &SocketAddrUnix::new(&path).unwrap()).unwrap();
+    listen(&stuck, 0).unwrap();
+    // With room for none, the kernel accepts one for it; the next waits.
+    let _first = std::os::unix::net::UnixStream::connect(&path).unwrap();
+    let error = reach_agent(&path, Duration::from_millis(50)).unwrap_err();
+    assert_eq!(error.kind(), std::io::ErrorKind::TimedOut);
+}

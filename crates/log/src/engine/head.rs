@@ -10,7 +10,7 @@ mod change;
 
 use super::cosigned::{CosignedHead, Verified, WitnessId};
 use super::guard::{Guard, Knowledge, Party};
-use super::peer::{Asked, Budget, FIRST_PAUSE, Peer};
+use super::peer::{Asked, Budget, FIRST_PAUSE, LONGEST_PAUSE, Peer};
 pub use super::plan::{Answer, Due, Event, Request, Restored, Rules};
 pub use change::{Change, Kept};
 use sigsum_core::policy::{Policy, QuorumReport};
@@ -232,12 +232,17 @@ impl HeadEngine {
         self.start_round(now);
     }
 
-    /// The signer or the disk failed: try again after a pause that doubles up to the interval.
+    /// The signer or the disk failed: try again after a pause that doubles, up to
+    /// [`LONGEST_PAUSE`] or the interval.
     pub fn signing_failed(&mut self, now: Duration) {
         self.signing = false;
         let pause = FIRST_PAUSE.saturating_mul(1 << self.sign_failures.min(16));
         self.sign_failures = self.sign_failures.saturating_add(1);
-        self.sign_again = now.saturating_add(pause.min(self.rules.interval));
+        self.sign_again = now.saturating_add(pause.min(self.longest_pause()));
+    }
+
+    fn longest_pause(&self) -> Duration {
+        self.rules.interval.min(LONGEST_PAUSE)
     }
 
     /// A round starts with the head that is signed already.
@@ -271,7 +276,7 @@ impl HeadEngine {
     pub fn answered(&mut self, now: Duration, request: &Request, answer: Answer) {
         let signed = self.signed.map(|s| s.tree_head.size).unwrap_or_default();
         let largest = signed.max(self.known_size);
-        let asked = Asked { now, round: request.round, longest_pause: self.rules.interval };
+        let asked = Asked { now, round: request.round, longest_pause: self.longest_pause() };
         let found = self.peers.iter_mut().find(|(id, _)| *id == request.witness);
         let Some((_, peer)) = found else { return };
         let before = peer.condition;

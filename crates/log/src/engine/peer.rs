@@ -6,6 +6,10 @@ use std::time::Duration;
 /// Pause after a witness's first failure; doubles with each further one, up to the interval.
 pub const FIRST_PAUSE: Duration = Duration::from_millis(500);
 
+/// Longest pause after failures that nobody asked for. A witness, or the signer, that is back is
+/// asked again within half of the ten seconds in which a log goes on after its last part came up.
+pub const LONGEST_PAUSE: Duration = Duration::from_secs(5);
+
 /// Longest pause that a witness may ask for; it could otherwise switch itself off for ever.
 pub const LONGEST_ASKED_PAUSE: Duration = Duration::from_secs(3600);
 
