@@ -67,9 +67,9 @@ pub enum Damage {
         /// Root hash in the file.
         recorded: Hash,
     },
-    /// A journal record is broken although whole ones follow, so that it was not being written when
-    /// the machine stopped.
-    #[error("the record at byte {offset}, of leaf {index}, is broken and others follow")]
+    /// A journal record is broken although a whole one or a mark follows, so that it was not being
+    /// written when the machine stopped.
+    #[error("the record at byte {offset}, of leaf {index}, is broken, though it was durable")]
     Record {
         /// Where the record begins.
         offset: u64,

@@ -1,8 +1,7 @@
 //! The seam below all file work: everything a store does to a file system goes through [`Fs`].
 //!
 //! [`DiskFs`] is the real one, [`MemoryFs`] keeps files in memory (a log that lives as long as its
-//! process, and tests). A test puts one of its own in between to fail, to record, or to lose what
-//! was not synced.
+//! process, and tests). [`sim`] has one for tests that records, fails and loses what was not synced.
 //!
 //! # What an implementation promises
 //! - **Durable**: bytes of a file after [`File::sync_data`]; that a name exists, is gone or was
@@ -12,6 +11,7 @@
 
 mod disk;
 mod memory;
+pub mod sim;
 
 pub use disk::DiskFs;
 pub use memory::MemoryFs;

@@ -7,6 +7,10 @@
 //! grows a file. So what stands behind the last record is left from earlier use; leaf indices tell
 //! it apart.
 //!
+//! Behind the last record stands a [mark](record::Mark), written once the record is durable: by it a
+//! record that rotted is told from one that a crash tore, and a segment that is missing from one
+//! that was not begun.
+//!
 //! A sync that fails does no lasting harm: nothing of the batch was acknowledged, and the next
 //! batch goes over the same bytes, including those that share a page with older records.
 
@@ -21,7 +25,7 @@ pub(crate) use record::LeafBytes;
 use crate::durable::{FileError, Operation, failed, write_synced};
 use crate::fs::{File, PRIVATE_DIR, PRIVATE_FILE};
 use crate::place::Place;
-use record::record_bytes;
+use record::{MARK_BYTES, Mark, record_bytes};
 
 /// Name of the directory.
 pub(crate) const DIR: &str = "journal";
@@ -91,7 +95,7 @@ impl Journal {
 
     /// Leaves that a record at the current position can hold.
     fn room(&self) -> usize {
-        let bytes = SEGMENT_BYTES.saturating_sub(self.position);
+        let bytes = SEGMENT_BYTES.saturating_sub(self.position + MARK_BYTES);
         bytes.saturating_sub(record::HEADER_BYTES) / record_leaf_bytes()
     }
 
@@ -104,7 +108,21 @@ impl Journal {
         self.file.sync_data().map_err(failed(Operation::Sync, &path))?;
         self.position += record_bytes(leaves.len());
         self.next += leaves.len() as u64;
+        self.mark();
         Ok(())
+    }
+
+    /// Marks the end. The system writes the mark soon, or with the next record, which goes over it;
+    /// what it costs when it fails is that rot is taken for a crash.
+    fn mark(&self) {
+        if self.position + MARK_BYTES <= SEGMENT_BYTES {
+            let _ = self.file.write_at(&Mark::Durable(self.next).to_bytes(), self.position as u64);
+        }
+    }
+
+    /// Makes the mark at the end durable; for when nothing more is to come.
+    pub(crate) fn close(&self) {
+        let _ = self.file.sync_data(); // as above
     }
 
     /// Goes on in a new segment.
@@ -117,11 +135,27 @@ impl Journal {
         } else {
             make_segment(&self.place, &name)?;
         }
-        self.file = self.place.open(&name)?;
+        let file = self.place.open(&name)?;
+        // Only now that the new segment is there for good.
+        self.mark_continued()?;
+        self.file = file;
         let old = std::mem::replace(&mut self.name, name);
         self.closed.push(Closed { name: old, end: self.next });
         self.position = 0;
         Ok(())
+    }
+
+    /// Notes in a full segment that there is another one.
+    fn mark_continued(&self) -> Result<(), FileError> {
+        // Segments of versions without marks may have no room.
+        if self.position + MARK_BYTES > SEGMENT_BYTES {
+            return Ok(());
+        }
+        let path = self.place.join(&self.name);
+        let mark = Mark::Continued(self.next).to_bytes();
+        let offset = self.position as u64;
+        self.file.write_at(&mark, offset).map_err(failed(Operation::Write, &path))?;
+        self.file.sync_data().map_err(failed(Operation::Sync, &path))
     }
 
     /// Takes note that the leaves below `integrated` are durable in tiles. Segments that hold no

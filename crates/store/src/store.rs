@@ -28,7 +28,7 @@ const MAX_INTEGRATE_LEAVES: usize = 1 << 16;
 /// The store of one log: a data directory with its only writer.
 ///
 /// Opened by [`Store::open`]. Dropping it ends the thread that builds the index and gives the
-/// directory free; there is nothing to be saved then.
+/// directory free; nothing that was promised has to be saved then.
 #[derive(Debug)]
 pub struct Store {
     pub(crate) shared: Arc<Shared>,
@@ -101,6 +101,7 @@ impl Drop for Store {
         if let Some(worker) = self.worker.take() {
             let _ = worker.join(); // if it panicked, that was printed
         }
+        lock(&self.shared.journal).close();
     }
 }
 

@@ -17,6 +17,9 @@ pub(crate) const CHUNK_LEAVES: u64 = 256;
 const BATCH_ENTRIES: usize = 1024;
 /// Batches that may wait for a thread.
 const CHANNEL_BATCHES: usize = 64;
+/// Chunks from which on a build is worth threads and whole batches: below, both cost more than the
+/// reading.
+const SMALL_BUILD_CHUNKS: u64 = 64;
 /// Most threads; more than these wait for the memory.
 const MAX_THREADS: usize = 8;
 
@@ -69,7 +72,10 @@ impl Build {
     /// # Errors
     /// The first one of the source.
     pub(crate) fn run<S: HashSource>(&self, source: &S) -> Result<Option<HashIndex>, S::Error> {
-        let threads = thread::available_parallelism().map_or(1, usize::from).min(MAX_THREADS);
+        let threads = match self.chunks {
+            ..SMALL_BUILD_CHUNKS => 1,
+            _ => thread::available_parallelism().map_or(1, usize::from).min(MAX_THREADS),
+        };
         let (senders, inboxes): (Vec<_>, Vec<_>) =
             (0..threads).map(|_| sync_channel::<Batch>(CHANNEL_BATCHES)).unzip();
         let results = thread::scope(|scope| {
@@ -133,7 +139,9 @@ impl<'a> Worker<'a> {
         source: &S,
         senders: Vec<SyncSender<Batch>>,
     ) -> Result<Vec<(usize, Shard)>, S::Error> {
-        let mut batches: Vec<Batch> = (0..1 << SHARD_BITS).map(Batch::new).collect();
+        let capacity = if self.build.chunks < SMALL_BUILD_CHUNKS { 0 } else { BATCH_ENTRIES };
+        let batch = |shard| Batch { shard, entries: Vec::with_capacity(capacity) };
+        let mut batches: Vec<Batch> = (0..1 << SHARD_BITS).map(batch).collect();
         let mut buffer = Vec::new();
         while let Some(chunk) = self.build.take_chunk() {
             buffer.clear();
@@ -150,7 +158,10 @@ impl<'a> Worker<'a> {
                 // Memory ends long before there are 2^32 buckets in a shard.
                 batch.entries.push((layout.bucket(mixed) as u32, Layout::entry(mixed, index)));
                 if batch.entries.len() == BATCH_ENTRIES {
-                    let full = std::mem::replace(batch, Batch::new(shard));
+                    let full = std::mem::replace(
+                        batch,
+                        Batch { shard, entries: Vec::with_capacity(capacity) },
+                    );
                     self.deliver(&senders, full);
                 }
             }
@@ -195,11 +206,5 @@ impl<'a> Worker<'a> {
                 shard.insert(*bucket as usize, *entry);
             }
         }
-    }
-}
-
-impl Batch {
-    fn new(shard: usize) -> Self {
-        Self { shard, entries: Vec::with_capacity(BATCH_ENTRIES) }
     }
 }

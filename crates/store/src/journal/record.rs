@@ -6,6 +6,9 @@
 //! index of the first leaf                 8 bytes, little endian
 //! leaves                                  128 bytes each, at least one
 //! ```
+//!
+//! A [`Mark`] has the same header, with the index behind the last leaf, and no leaves; it is
+//! overwritten by the next record. Versions that know no marks take them for the end.
 
 use sigsum_core::Leaf;
 
@@ -99,6 +102,50 @@ impl<'a> Announced<'a> {
         let Record { first, leaves } = self.record;
         let right = checksum(&self.length, &first.to_le_bytes(), leaves.as_flattened());
         (right == self.checksum).then_some(self.record)
+    }
+}
+
+/// What is known of the leaves before it. It was written after they were durable, so that a broken
+/// record before it cannot have been torn by a crash.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Mark {
+    /// All leaves below this index are durable. Not durable itself: it is there soon after.
+    Durable(u64),
+    /// As above, and the next leaf is in the segment of that name, which is durable too.
+    Continued(u64),
+}
+
+/// What tells [`Mark::Continued`] from [`Mark::Durable`], which has nothing behind its index.
+const CONTINUED: &[u8; 16] = b"continued behind";
+/// Bytes of the longest mark: kept free at the end of a segment.
+pub(crate) const MARK_BYTES: usize = HEADER_BYTES + CONTINUED.len();
+
+impl Mark {
+    /// Index behind the last leaf before it.
+    pub(crate) fn index(self) -> u64 {
+        match self {
+            Self::Durable(index) | Self::Continued(index) => index,
+        }
+    }
+
+    /// Its bytes.
+    pub(crate) fn to_bytes(self) -> Vec<u8> {
+        let body: &[u8] = match self {
+            Self::Durable(_) => &[],
+            Self::Continued(_) => CONTINUED,
+        };
+        let length = ((COUNTED_HEADER_BYTES + body.len()) as u32).to_le_bytes();
+        let index = self.index().to_le_bytes();
+        let sum = checksum(&length, &index, body).to_le_bytes();
+        [&length[..], &sum, &index, body].concat()
+    }
+
+    /// Reads one at the start of the bytes.
+    pub(crate) fn read(bytes: &[u8]) -> Option<Self> {
+        let (index, _) = bytes.get(COUNTED_HEADER_BYTES..)?.split_first_chunk::<8>()?;
+        let index = u64::from_le_bytes(*index);
+        let marks = [Self::Durable(index), Self::Continued(index)];
+        marks.into_iter().find(|mark| bytes.starts_with(&mark.to_bytes()))
     }
 }
 

@@ -1,6 +1,6 @@
 //! Reading the journal at start: which leaves it holds beyond those in tiles, and where it ends.
 
-use super::record::{ALIGNMENT, Announced, Record};
+use super::record::{ALIGNMENT, Announced, Mark, Record};
 use super::{Closed, DIR, Journal, LeafBytes, SEGMENT_BYTES, make_segment, segment_name};
 use crate::durable::{Operation, failed};
 use crate::error::{Damage, StoreError};
@@ -22,7 +22,8 @@ impl Journal {
     ///
     /// # Errors
     /// [`StoreError::Damaged`] where leaves that were committed cannot be read, as far as that can
-    /// be told: a broken record with none behind it may have been torn by a crash, or have rotted.
+    /// be told: a broken record with neither record nor mark behind it was torn by a crash, or rotted
+    /// within the half minute that a system may take to write a mark, and lost its power then.
     pub(crate) fn recover(place: &Place, integrated: u64) -> Result<(Self, Recovered), StoreError> {
         // The last process may have died between making a segment and syncing its name.
         place.sync_dir(DIR)?;
@@ -44,6 +45,7 @@ impl Journal {
         }
         let mut closed = Vec::new();
         let mut position = SEGMENT_BYTES;
+        let last = segments.last();
         for first in &segments {
             let mut segment = Segment::read(place, *first)?;
             segment
@@ -51,6 +53,10 @@ impl Journal {
                 .map_err(|damage| StoreError::damaged(place.join(&segment.name), damage))?;
             segment.make_durable(place)?;
             position = segment.position;
+            if let (true, Some(next)) = (last == Some(first), segment.continued()) {
+                let missing = place.join(segment_name(next));
+                return Err(StoreError::damaged(missing, Damage::Missing));
+            }
             closed.push(Closed { name: segment.name, end: segment.cursor });
         }
         let next = integrated + recovered.leaves.len() as u64;
@@ -69,7 +75,9 @@ impl Journal {
         let file = place.open(&name)?;
         let place = place.clone();
         let buffer = Vec::new();
-        Ok((Self { place, closed, name, file, position, next, has_spare, buffer }, recovered))
+        let journal = Self { place, closed, name, file, position, next, has_spare, buffer };
+        journal.mark();
+        Ok((journal, recovered))
     }
 }
 
@@ -122,6 +130,12 @@ impl Segment {
                     return Err(Damage::Record { offset, index: LeafIndex(self.cursor) });
                 }
                 self.position = position;
+            } else if let Some((position, mark)) = self.find_mark() {
+                if mark.index() > due(recovered) {
+                    let offset = self.position as u64;
+                    return Err(Damage::Record { offset, index: LeafIndex(self.cursor) });
+                }
+                (self.position, self.cursor) = (position, mark.index());
             } else {
                 recovered.torn_bytes += self.torn_bytes();
                 return Ok(());
@@ -137,22 +151,48 @@ impl Segment {
         self.announced_at(position)?.check()
     }
 
+    /// The segment behind this one, where this one says that there is one.
+    fn continued(&self) -> Option<u64> {
+        match Mark::read(self.bytes.get(self.position..)?)? {
+            Mark::Continued(next) if next == self.cursor => Some(next),
+            _ => None,
+        }
+    }
+
     /// The next whole record behind a broken one, and the index of its first leaf.
     fn find_later(&self) -> Option<(usize, u64)> {
-        // No segment can hold a record so far ahead; without this bound, bytes that look like
-        // headers could make us compute long checksums.
-        let furthest = self.cursor.saturating_add((SEGMENT_BYTES / ALIGNMENT) as u64);
-        let from = self.position + ALIGNMENT;
-        let blocks = self.bytes.get(from..)?.chunks(ZEROS.len()).zip(0..);
-        let used = blocks.filter(|(block, _)| **block != ZEROS[..block.len()]);
-        used.map(|(block, number)| {
-            from + number * ZEROS.len()..from + number * ZEROS.len() + block.len()
-        })
-        .flat_map(|block| block.step_by(ALIGNMENT))
-        .find_map(|position| {
+        let furthest = self.furthest();
+        self.places_behind().find_map(|position| {
             let announced = self.announced_at(position).filter(|a| a.first() <= furthest)?;
             announced.check().map(|record| (position, record.first))
         })
+    }
+
+    /// A mark behind a broken record: the record was whole once.
+    fn find_mark(&self) -> Option<(usize, Mark)> {
+        let fits = |mark: &Mark| (self.cursor + 1..=self.furthest()).contains(&mark.index());
+        self.places_behind().find_map(|position| {
+            let mark = Mark::read(self.bytes.get(position..)?).filter(fits)?;
+            Some((position, mark))
+        })
+    }
+
+    /// No segment can hold a record so far ahead; without this bound, bytes that look like headers
+    /// could make us compute long checksums.
+    fn furthest(&self) -> u64 {
+        self.cursor.saturating_add((SEGMENT_BYTES / ALIGNMENT) as u64)
+    }
+
+    /// Where records and marks may begin behind the present position; blocks of zeros are left out.
+    fn places_behind(&self) -> impl Iterator<Item = usize> {
+        let from = self.position + ALIGNMENT;
+        let rest = self.bytes.get(from..).unwrap_or_default();
+        let blocks = rest.chunks(ZEROS.len()).zip(0..);
+        let used = blocks.filter(|(block, _)| **block != ZEROS[..block.len()]);
+        used.map(move |(block, number)| {
+            from + number * ZEROS.len()..from + number * ZEROS.len() + block.len()
+        })
+        .flat_map(|block| block.step_by(ALIGNMENT))
     }
 
     /// Bytes of the record that was being written last, as far as its header tells.

@@ -1,6 +1,6 @@
 //! Tests of the journal: what a crash or rot does to it.
 
-use super::record::{self, Announced, LeafBytes, record_bytes};
+use super::record::{self, Announced, LeafBytes, MARK_BYTES, Mark, record_bytes};
 use super::{DIR, Journal, SEGMENT_BYTES, segment_name};
 use crate::error::{Damage, StoreError};
 use crate::place::Place;
@@ -54,6 +54,19 @@ fn patch(place: &Place, name: &str, offset: usize, change: impl FnOnce(&mut Vec<
     place.open(name).unwrap().write_at(&tail, offset as u64).unwrap();
 }
 
+/// Makes segments what a version without marks would have left.
+fn remove_marks(place: &Place) {
+    for name in place.list(DIR).unwrap() {
+        patch(place, &format!("{DIR}/{name}"), 0, |bytes| {
+            for at in (0..bytes.len()).step_by(record::ALIGNMENT) {
+                if let Some(mark) = Mark::read(&bytes[at..]) {
+                    bytes[at..at + mark.to_bytes().len()].fill(0);
+                }
+            }
+        });
+    }
+}
+
 #[test]
 fn what_was_appended_is_recovered() {
     let (place, mut journal) = fresh();
@@ -83,6 +96,8 @@ fn a_last_record_torn_at_any_byte_is_cut_off() {
         patch(&place, &segment_name(0), record_bytes(5) + torn_at, |tail| {
             let rest = whole - torn_at;
             tail[..rest].copy_from_slice(&behind[..rest]);
+            // A mark is written once the record is durable.
+            tail[rest..rest + MARK_BYTES].fill(0);
         });
         let (mut journal, found) = recover(&place, 0).unwrap();
         assert_eq!(found, leaves(0..5), "torn at {torn_at}");
@@ -98,7 +113,7 @@ fn a_torn_record_is_reported() {
     append(&mut journal, 0..5);
     append(&mut journal, 5..8);
     drop(journal);
-    patch(&place, &segment_name(0), record_bytes(5) + 200, |tail| tail[..100].fill(0));
+    patch(&place, &segment_name(0), record_bytes(5) + 200, |tail| tail.fill(0));
     let (_, recovered) = Journal::recover(&place, 0).unwrap();
     assert_eq!(recovered.torn_bytes, record_bytes(3) as u64);
 }
@@ -116,6 +131,70 @@ fn a_flipped_bit_before_a_whole_record_is_damage() {
         // It does no harm once the leaves are in tiles.
         assert_eq!(recover(&place, 5).unwrap().1, leaves(5..8));
     }
+}
+
+#[test]
+fn a_flipped_bit_in_the_last_record_is_damage_as_a_mark_follows() {
+    for offset in [0, 4, 8, 16, 500] {
+        let (place, mut journal) = fresh();
+        append(&mut journal, 0..5);
+        append(&mut journal, 5..12);
+        drop(journal);
+        patch(&place, &segment_name(0), record_bytes(5) + offset, |tail| tail[0] ^= 0x10);
+        let damage = recover(&place, 0).unwrap_err();
+        let expected = Damage::Record { offset: record_bytes(5) as u64, index: LeafIndex(5) };
+        assert_eq!(damage, expected, "at {offset}");
+        // It does no harm once the leaves are in tiles, and the segment is used on.
+        let (mut journal, found) = recover(&place, 12).unwrap();
+        assert!(found.is_empty());
+        append(&mut journal, 12..14);
+        drop(journal);
+        assert_eq!(recover(&place, 12).unwrap().1, leaves(12..14));
+    }
+}
+
+#[test]
+fn a_record_found_at_the_start_is_marked_too() {
+    let (place, mut journal) = fresh();
+    append(&mut journal, 0..5);
+    drop(journal);
+    let end = record_bytes(5);
+    // As after a power failure that came before the mark.
+    patch(&place, &segment_name(0), end, |tail| tail[..MARK_BYTES].fill(0));
+    recover(&place, 0).unwrap();
+    patch(&place, &segment_name(0), 100, |tail| tail[0] ^= 1);
+    let damage = recover(&place, 0).unwrap_err();
+    assert!(matches!(damage, Damage::Record { .. }), "{damage}");
+}
+
+#[test]
+fn the_newest_segment_is_missed() {
+    let (place, mut journal) = fresh();
+    append(&mut journal, 0..10);
+    append(&mut journal, 10..10 + MAX_RECORD_LEAVES as u64);
+    drop(journal);
+    let newest = place.list(DIR).unwrap().pop().unwrap();
+    place.remove_file(&format!("{DIR}/{newest}")).unwrap();
+    let error = Journal::recover(&place, 0).unwrap_err();
+    assert!(error.to_string().contains(&newest), "{error}");
+    // Also where its first leaves are in tiles.
+    let error = Journal::recover(&place, 20).unwrap_err();
+    assert!(matches!(error, StoreError::Damaged { damage: Damage::Missing, .. }), "{error}");
+}
+
+#[test]
+fn segments_of_versions_without_marks_are_read() {
+    let (place, mut journal) = fresh();
+    append(&mut journal, 0..10);
+    append(&mut journal, 10..10 + MAX_RECORD_LEAVES as u64);
+    drop(journal);
+    remove_marks(&place);
+    let (mut journal, found) = recover(&place, 0).unwrap();
+    assert_eq!(found, leaves(0..10 + MAX_RECORD_LEAVES as u64));
+    let end = found.len() as u64;
+    append(&mut journal, end..end + 3);
+    drop(journal);
+    assert_eq!(recover(&place, end).unwrap().1, leaves(end..end + 3));
 }
 
 #[test]
@@ -138,6 +217,10 @@ fn a_last_record_of_an_earlier_segment_cannot_be_torn() {
     append(&mut journal, 8_000..9_000);
     drop(journal);
     patch(&place, &segment_name(0), record_bytes(8_000) + 64, |tail| tail[0] ^= 1);
+    let damage = recover(&place, 0).unwrap_err();
+    assert!(matches!(damage, Damage::Record { index: LeafIndex(8_000), .. }), "{damage}");
+    // Nor where a version without marks wrote it.
+    remove_marks(&place);
     let damage = recover(&place, 0).unwrap_err();
     assert!(matches!(damage, Damage::Gap { from: LeafIndex(8_000), .. }), "{damage}");
 }
@@ -214,6 +297,16 @@ proptest! {
         prop_assert_eq!(bytes.len(), record_bytes(batch.len()));
         let record = Announced::read(&bytes).unwrap().check().unwrap();
         prop_assert_eq!((record.first, record.leaves), (first, &batch[..]));
+    }
+
+    #[test]
+    fn marks_are_read_as_written(index in any::<u64>(), behind: Vec<u8>) {
+        for mark in [Mark::Durable(index), Mark::Continued(index)] {
+            let bytes = mark.to_bytes();
+            prop_assert_eq!(Mark::read(&[&bytes[..], &behind].concat()), Some(mark));
+            prop_assert_eq!(Mark::read(&bytes[..bytes.len() - 1]), None);
+            prop_assert!(Announced::read(&bytes).is_none(), "versions without marks see no record");
+        }
     }
 
     #[test]

@@ -1,14 +1,18 @@
-//! A crash, and a failing operation, at every point of a log's life.
+//! The power fails after every single operation of a log's life, and again while it recovers: all
+//! that was promised is there, and the log goes on.
 
-use crate::sim::{Crash, SimFs};
-use crate::support::{check, commit, leaf, leaves, log_key, publish, sign, tree};
+use crate::support::{commit, leaf, leaves, log_key, publish, sign, tree};
 use sigsum_core::{LeafIndex, TreeSize};
+use sigsum_store::fs::sim::{Crash, Disk, Failure, Recording, SimFs};
 use sigsum_store::{HeadStore as _, LeafLog as _, Place, Store, StoreError, TreeReader as _};
-use std::sync::Arc;
+use std::collections::HashSet;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+use std::thread;
 
-/// What the store promised before the process died.
-#[derive(Debug, Default, Clone)]
-struct Promised {
+/// What the store promised before the power failed.
+#[derive(Debug, Default, Clone, PartialEq, Eq, Hash)]
+pub(crate) struct Promised {
     initialised: bool,
     committed: u64,
     integrated: u64,
@@ -18,7 +22,7 @@ struct Promised {
 
 /// A step in the life of a log.
 #[derive(Debug, Clone, Copy)]
-enum Step {
+pub(crate) enum Step {
     /// Commits so many more leaves.
     Commit(u64),
     Integrate,
@@ -30,6 +34,7 @@ enum Step {
 }
 use Step::{Commit, Integrate, Publish, Reopen, Sign};
 
+/// Over the first tile boundary and the second, with heads before, at and behind them.
 const LIFE: &[Step] = &[
     Commit(3),
     Integrate,
@@ -39,9 +44,16 @@ const LIFE: &[Step] = &[
     Commit(1),
     Integrate,
     Sign(2),
-    Commit(60), // fills the first tile
+    Commit(51), // 255
+    Integrate,
+    Sign(0),
+    Commit(1), // 256 fills the first tile
     Integrate,
     Publish, // of a size that the tiles are beyond
+    Commit(1),
+    Integrate,
+    Sign(0),
+    Publish,
     Reopen,
     Commit(300),
     Integrate,
@@ -50,17 +62,26 @@ const LIFE: &[Step] = &[
     Commit(5),
 ];
 
-/// More leaves than two journal segments hold.
+/// More leaves than two journal segments hold, so that a spare one is made and used.
 const LONG_LIFE: &[Step] =
-    &[Commit(6000), Commit(4000), Integrate, Sign(0), Commit(7500), Integrate, Commit(10)];
+    &[Commit(6000), Commit(4000), Integrate, Sign(0), Commit(7500), Integrate, Reopen, Commit(10)];
 
+/// To the first tile of the third level.
+const HIGH_LIFE: &[Step] =
+    &[Commit(65_535), Integrate, Commit(1), Integrate, Sign(0), Publish, Commit(1), Integrate];
+
+/// A process that has the store open.
 struct Process<'a> {
     place: &'a Place,
     store: Option<Store>,
-    promised: &'a mut Promised,
+    promised: Promised,
 }
 
-impl Process<'_> {
+impl<'a> Process<'a> {
+    fn new(place: &'a Place) -> Self {
+        Self { place, store: None, promised: Promised::default() }
+    }
+
     fn store(&mut self) -> Result<&Store, StoreError> {
         if self.store.is_none() {
             let store = Store::open(self.place, &log_key())?;
@@ -112,35 +133,147 @@ impl Process<'_> {
     }
 }
 
-/// Lives until the end, or until something fails.
-fn live(place: &Place, steps: &[Step], promised: &mut Promised) -> Result<(), StoreError> {
-    let mut process = Process { place, store: None, promised };
-    process.start()?;
-    steps.iter().try_for_each(|step| process.take(*step))
+/// A life that was recorded, with what was promised from which operation on.
+pub(crate) struct Life {
+    recording: Recording,
+    promises: Vec<(usize, Promised)>,
+}
+
+impl Life {
+    pub(crate) fn live(steps: &[Step]) -> Self {
+        let fs = SimFs::new();
+        let place = Place::on(Arc::new(fs.clone()), "/log");
+        let mut process = Process::new(&place);
+        let mut promises = vec![(0, Promised::default())];
+        process.start().unwrap();
+        promises.push((fs.recorded(), process.promised.clone()));
+        for step in steps {
+            process.take(*step).unwrap();
+            promises.push((fs.recorded(), process.promised.clone()));
+        }
+        drop(process);
+        Self { recording: fs.recording(), promises }
+    }
+
+    fn promised(&self, operations: usize) -> &Promised {
+        let made = self.promises.iter().rev().find(|(at, _)| *at <= operations);
+        &made.unwrap().1
+    }
+}
+
+/// What was tried.
+#[derive(Debug, Default)]
+struct Counts {
+    points: AtomicU64,
+    states: AtomicU64,
+    again: AtomicU64,
+}
+
+/// How thoroughly to try.
+#[derive(Debug, Clone, Copy)]
+struct Effort {
+    /// Every so many operations, from the last one back.
+    step: usize,
+    /// Random mixtures of what was not synced, at each operation.
+    mixtures: u64,
+    seed: u64,
+}
+
+/// Lives, and crashes after operations in all ways.
+fn crash(name: &str, steps: &[Step], effort: Effort) {
+    let life = Life::live(steps);
+    let (counts, seen) = (Counts::default(), Mutex::new(HashSet::new()));
+    let workers = thread::available_parallelism().map_or(2, usize::from).min(8);
+    thread::scope(|scope| {
+        for worker in 0..workers {
+            let (life, counts, seen) = (&life, &counts, &seen);
+            scope.spawn(move || {
+                life.recording.replay(|number, op, disk| {
+                    let behind = life.recording.len() - number;
+                    if behind % effort.step == 0 && behind / effort.step % workers == worker {
+                        counts.points.fetch_add(1, Ordering::Relaxed);
+                        crash_after(number, op, disk, life, effort, seen, counts);
+                    }
+                });
+            });
+        }
+    });
+    let count = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+    println!(
+        "{name}: {} operations, a crash after {} of them, {} different disks, {} second crashes",
+        life.recording.len(),
+        count(&counts.points),
+        count(&counts.states),
+        count(&counts.again),
+    );
+}
+
+fn crash_after(
+    number: usize,
+    op: &str,
+    disk: &Disk,
+    life: &Life,
+    effort: Effort,
+    seen: &Mutex<HashSet<(u64, Promised)>>,
+    counts: &Counts,
+) {
+    let seed = effort.seed.wrapping_add(number as u64);
+    for how in disk.crashes(effort.mixtures, seed) {
+        let (found, promised) = (disk.crash(how), life.promised(number));
+        let is_new = seen.lock().unwrap().insert((found.fingerprint(), promised.clone()));
+        if !is_new {
+            continue;
+        }
+        let nth = counts.states.fetch_add(1, Ordering::Relaxed);
+        let told = Told(format!("{how:?} after operation {number}, {op}: {promised:?}"));
+        let again = check_promises(&found, promised, seed.wrapping_add(nth));
+        counts.again.fetch_add(again, Ordering::Relaxed);
+        drop(told);
+    }
+}
+
+/// Says where it was when a check fails.
+struct Told(String);
+
+impl Drop for Told {
+    fn drop(&mut self) {
+        if thread::panicking() {
+            println!("{}", self.0);
+        }
+    }
+}
+
+fn place(fs: &SimFs) -> Place {
+    Place::on(Arc::new(fs.clone()), "/log")
 }
 
 /// Whether everything that was promised is still so, and whether the log can go on: also when the
-/// power fails soon after.
-fn check_promises(fs: &SimFs, promised: &Promised) {
-    let place = Place::on(Arc::new(fs.clone()), "/log");
+/// power fails again, while it recovers or soon after. Returns how often it failed again.
+fn check_promises(disk: &Disk, promised: &Promised, seed: u64) -> u64 {
+    let fs = SimFs::on(disk.clone());
     if !promised.initialised {
-        match Store::open(&place, &log_key()) {
-            Err(StoreError::NotInitialised { .. }) => Store::init(&place, &log_key()).unwrap(),
+        match Store::open(&place(&fs), &log_key()) {
+            Err(StoreError::NotInitialised { .. }) => Store::init(&place(&fs), &log_key()).unwrap(),
             other => drop(other.unwrap()),
         }
     }
-    let (store, found) = reopen_and_check(fs, promised);
+    let (store, found) = reopen_and_check(&fs, promised);
+    let recovery = fs.recording();
     // What was found is as good as acknowledged.
-    let _ = reopen_and_check(&fs.crash(Crash::LoseAll), &found);
-    store.verify().unwrap();
+    let _ = reopen_and_check(&SimFs::on(fs.disk().crash(Crash::LoseAll)), &found);
+    // What is above was tried on smaller trees.
+    let verify = |store: &Store| match store.committed_size().0 {
+        ..5000 => store.verify().unwrap(),
+        _ => (),
+    };
+    verify(&store);
     let size = found.committed;
     commit(&store, size..size + 2);
     store.integrate().unwrap();
     store.persist_head(&sign(tree(size + 2))).unwrap();
     store.persist_published(&publish(sign(tree(size + 2)))).unwrap();
-    store.verify().unwrap();
-    if size < 1000 {
-        check(&store, size + 2, size + 2);
+    for n in (0..size + 2).step_by(size as usize / 16 + 1) {
+        assert_eq!(store.index_of(&leaf(n).hash()).unwrap(), Some(LeafIndex(n)));
     }
     let size = size + 2;
     let last = Promised {
@@ -150,15 +283,31 @@ fn check_promises(fs: &SimFs, promised: &Promised) {
         head: size,
         published: size,
     };
-    let (store, found) = reopen_and_check(&fs.crash(Crash::LoseAll), &last);
-    store.verify().unwrap();
+    let (store, found) = reopen_and_check(&SimFs::on(fs.disk().crash(Crash::LoseAll)), &last);
+    verify(&store);
     assert_eq!(found.committed, size);
+    1 + crash_in_recovery(&recovery, promised, seed)
+}
+
+/// The power fails after one operation of the recovery.
+fn crash_in_recovery(recovery: &Recording, promised: &Promised, seed: u64) -> u64 {
+    if recovery.is_empty() || !promised.initialised {
+        return 0;
+    }
+    let at = 1 + seed as usize % recovery.len();
+    recovery.replay(|number, _, disk| {
+        if number == at {
+            let ways = disk.crashes(1, seed);
+            let how = ways[seed as usize / recovery.len() % ways.len()];
+            let _ = reopen_and_check(&SimFs::on(disk.crash(how)), promised);
+        }
+    });
+    1
 }
 
 /// Opens what a crash left, and says what it holds.
 fn reopen_and_check(fs: &SimFs, promised: &Promised) -> (Store, Promised) {
-    let place = Place::on(Arc::new(fs.clone()), "/log");
-    let store = Store::open(&place, &log_key()).unwrap();
+    let store = Store::open(&place(fs), &log_key()).unwrap();
     store.wait_for_index().unwrap();
     let size = store.committed_size().0;
     assert!(size >= promised.committed, "{size} leaves");
@@ -176,88 +325,120 @@ fn reopen_and_check(fs: &SimFs, promised: &Promised) -> (Store, Promised) {
     (store, found)
 }
 
-fn operations(steps: &[Step]) -> u64 {
-    let fs = SimFs::new();
-    let place = Place::on(Arc::new(fs.clone()), "/log");
-    live(&place, steps, &mut Promised::default()).unwrap();
-    check_promises(&fs.crash(Crash::KeepAll), &Promised::default());
-    fs.operations()
-}
-
-/// Dies at some operations and crashes in all three ways.
-fn crash_at(steps: &[Step], operations: impl Iterator<Item = u64>) {
-    for operation in operations {
-        let fs = SimFs::new();
-        fs.die_at(operation);
-        let place = Place::on(Arc::new(fs.clone()), "/log");
-        let mut promised = Promised::default();
-        live(&place, steps, &mut promised).unwrap_err();
-        for how in [Crash::KeepAll, Crash::LoseAll, Crash::Mixed(operation)] {
-            println!("{how:?} at operation {operation}: {promised:?}");
-            check_promises(&fs.crash(how), &promised);
-        }
-    }
-}
-
 #[test]
-fn a_crash_at_any_operation_loses_nothing_that_was_promised() {
-    let operations = operations(LIFE);
-    assert!(operations > 150, "{operations}");
-    crash_at(LIFE, 0..operations);
+fn a_crash_after_any_operation_loses_nothing_that_was_promised() {
+    crash("short life", LIFE, Effort { step: 1, mixtures: 3, seed: 1 });
 }
 
 #[test]
 fn a_crash_while_journal_segments_change_loses_nothing() {
     // Some operations only: those on tiles are many and were tried above.
-    let operations = operations(LONG_LIFE);
-    crash_at(LONG_LIFE, (0..operations).step_by(61));
+    crash("long life", LONG_LIFE, Effort { step: 89, mixtures: 1, seed: 2 });
 }
 
 #[test]
-fn an_operation_that_fails_once_can_be_tried_again() {
-    for operation in 0..operations(LIFE) {
-        println!("operation {operation}");
-        let fs = SimFs::new();
-        fs.fail_at(operation);
-        let place = Place::on(Arc::new(fs.clone()), "/log");
-        let mut promised = Promised::default();
-        let mut failures = 0;
-        let mut process = Process { place: &place, store: None, promised: &mut promised };
-        while let Err(error) = process.start() {
-            assert!(error.is_retryable(), "{error}");
-            failures += 1;
+fn a_crash_on_the_way_to_the_third_level_of_tiles_loses_nothing() {
+    crash("high life", HIGH_LIFE, Effort { step: 1700, mixtures: 0, seed: 3 });
+}
+
+#[test]
+fn an_operation_that_fails_can_be_tried_again() {
+    let operations = Life::live(LIFE).recording.len() as u64;
+    let failed = AtomicU64::new(0);
+    // Alone, or for a while: the removal behind a failed write fails too.
+    let plans =
+        [(Failure::Full, 1), (Failure::Full, 5), (Failure::Broken, 1), (Failure::Broken, 3)];
+    thread::scope(|scope| {
+        for worker in 0..2 {
+            let failed = &failed;
+            scope.spawn(move || {
+                for operation in (0..operations).filter(|n| n % 2 == worker) {
+                    let (failure, count) = plans[(operation / 2 % 4) as usize];
+                    let told = Told(format!("{failure:?}, {count} from operation {operation} on"));
+                    let fs = SimFs::new();
+                    fs.fail(operation, count, failure);
+                    failed.fetch_add(live_on(&fs, count, operation), Ordering::Relaxed);
+                    drop(told);
+                }
+            });
         }
-        for step in LIFE {
-            while let Err(error) = process.take(*step) {
-                assert!(error.is_retryable(), "{error}");
-                failures += 1;
+    });
+    let failed = failed.into_inner();
+    println!("an operation failed {failed} times, and the log went on each time");
+    assert!(failed > operations / 2);
+}
+
+#[test]
+fn a_read_that_fails_can_be_tried_again() {
+    let fs = SimFs::new();
+    live_on(&fs, 0, 0);
+    let reads = fs.reads();
+    let mut failed = 0;
+    for read in (0..reads).step_by(3) {
+        let told = Told(format!("read {read} fails"));
+        let fs = SimFs::new();
+        fs.fail_reads(read, 1);
+        failed += live_on(&fs, 1, read);
+        drop(told);
+    }
+    println!("a read failed {failed} times of {reads}, and the log went on each time");
+    assert!(failed > 0);
+}
+
+/// Lives, and tries again what fails. Returns how often something failed.
+fn live_on(fs: &SimFs, at_most: u64, seed: u64) -> u64 {
+    let place = place(fs);
+    let mut process = Process::new(&place);
+    let mut tries = 0;
+    let mut again = |result: Result<(), StoreError>, process: &mut Process<'_>| {
+        let Err(error) = result else { return false };
+        tries += 1;
+        assert!(tries <= at_most, "{error}");
+        // What keeps the index from being built is looked at again at a restart only.
+        if matches!(error, StoreError::Earlier(_)) {
+            process.store = None;
+        }
+        true
+    };
+    loop {
+        let started = process.start();
+        if !again(started, &mut process) {
+            break;
+        }
+    }
+    for step in LIFE {
+        loop {
+            let taken = process.take(*step);
+            if !again(taken, &mut process) {
+                break;
             }
         }
-        drop(process);
-        assert!(failures <= 1, "failed {failures} times");
-        check_promises(&fs.crash(Crash::LoseAll), &promised);
     }
+    let Process { store, promised, .. } = process;
+    drop(store);
+    let how = if seed % 2 == 0 { Crash::LoseAll } else { Crash::Mixed(seed) };
+    check_promises(&fs.disk().crash(how), &promised, seed);
+    fs.failures()
 }
 
 #[test]
 fn a_leaf_that_was_found_after_a_crash_is_durable_before_it_is_acknowledged() {
     let fs = SimFs::new();
-    let place = Place::on(Arc::new(fs.clone()), "/log");
-    live(&place, &[Commit(5)], &mut Promised::default()).unwrap();
-    let mut store = Store::open(&place, &log_key()).unwrap();
-    store.wait_for_index().unwrap();
+    let place_of = place(&fs);
+    let mut process = Process::new(&place_of);
+    process.start().unwrap();
+    process.take(Commit(5)).unwrap();
     // Written, but the sync fails: as if the process died between them.
-    fs.die_at(fs.operations() + 1);
-    store.commit(&leaves(5..7)).unwrap_err();
-    drop(store);
-    let fs = fs.crash(Crash::KeepAll);
-    let place = Place::on(Arc::new(fs.clone()), "/log");
-    store = Store::open(&place, &log_key()).unwrap();
+    fs.fail(fs.operations() + 1, u64::MAX, Failure::Broken);
+    process.store().unwrap().commit(&leaves(5..7)).unwrap_err();
+    drop(process);
+    let fs = SimFs::on(fs.disk().crash(Crash::KeepAll));
+    let store = Store::open(&place(&fs), &log_key()).unwrap();
     store.wait_for_index().unwrap();
     assert_eq!(store.index_of(&leaf(6).hash()).unwrap(), Some(LeafIndex(6)));
     assert_eq!(store.recovery().recovered_leaves, 7);
     drop(store);
-    let place = Place::on(Arc::new(fs.crash(Crash::LoseAll)), "/log");
-    store = Store::open(&place, &log_key()).unwrap();
+    let fs = SimFs::on(fs.disk().crash(Crash::LoseAll));
+    let store = Store::open(&place(&fs), &log_key()).unwrap();
     assert_eq!(store.committed_size(), TreeSize(7));
 }

@@ -10,6 +10,5 @@ mod heads;
 mod life;
 mod open;
 mod role;
-mod sim;
 mod support;
 mod tiles;
