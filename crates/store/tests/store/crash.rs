@@ -4,20 +4,22 @@
 use crate::support::{commit, leaf, leaves, log_key, publish, sign, tree};
 use sigsum_core::{LeafIndex, TreeSize};
 use sigsum_store::fs::sim::{Crash, Disk, Failure, Recording, SimFs};
-use sigsum_store::{HeadStore as _, LeafLog as _, Place, Store, StoreError, TreeReader as _};
+use sigsum_store::{HeadStore as _, LeafLog as _, Place, Role, Store, StoreError, TreeReader as _};
 use std::collections::HashSet;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread;
 
 /// What the store promised before the power failed.
-#[derive(Debug, Default, Clone, PartialEq, Eq, Hash)]
+#[derive(Debug, Default, Clone, PartialEq, Eq)]
 pub(crate) struct Promised {
     initialised: bool,
     committed: u64,
     integrated: u64,
     head: u64,
     published: u64,
+    /// None where it is between two.
+    role: Option<Role>,
 }
 
 /// A step in the life of a log.
@@ -29,10 +31,12 @@ pub(crate) enum Step {
     /// Signs a head of this many leaves fewer than are integrated.
     Sign(u64),
     Publish,
+    /// Makes a follower's directory a primary's.
+    Promote,
     /// Closes the store and opens it again.
     Reopen,
 }
-use Step::{Commit, Integrate, Publish, Reopen, Sign};
+use Step::{Commit, Integrate, Promote, Publish, Reopen, Sign};
 
 /// Over the first tile boundary and the second, with heads before, at and behind them.
 const LIFE: &[Step] = &[
@@ -62,6 +66,10 @@ const LIFE: &[Step] = &[
     Commit(5),
 ];
 
+/// What a follower does until it is the primary.
+const FOLLOWER_LIFE: &[Step] =
+    &[Commit(3), Integrate, Sign(0), Publish, Commit(2), Promote, Reopen, Commit(2), Integrate];
+
 /// More leaves than two journal segments hold, so that a spare one is made and used.
 const LONG_LIFE: &[Step] =
     &[Commit(6000), Commit(4000), Integrate, Sign(0), Commit(7500), Integrate, Reopen, Commit(10)];
@@ -73,13 +81,14 @@ const HIGH_LIFE: &[Step] =
 /// A process that has the store open.
 struct Process<'a> {
     place: &'a Place,
+    as_role: Role,
     store: Option<Store>,
     promised: Promised,
 }
 
 impl<'a> Process<'a> {
-    fn new(place: &'a Place) -> Self {
-        Self { place, store: None, promised: Promised::default() }
+    fn new(place: &'a Place, as_role: Role) -> Self {
+        Self { place, as_role, store: None, promised: Promised::default() }
     }
 
     fn store(&mut self) -> Result<&Store, StoreError> {
@@ -92,12 +101,13 @@ impl<'a> Process<'a> {
     }
 
     fn start(&mut self) -> Result<(), StoreError> {
-        match Store::init(self.place, &log_key()) {
+        match init(self.place, self.as_role) {
             // Also where the sync after the last step failed and it is tried again.
             Ok(()) | Err(StoreError::AlreadyInitialised { .. }) => (),
             Err(error) => return Err(error),
         }
         self.promised.initialised = true;
+        self.promised.role = Some(self.as_role);
         Ok(())
     }
 
@@ -124,6 +134,10 @@ impl<'a> Process<'a> {
                 store.persist_published(&publish(sign(tree(promised.head))))?;
                 self.promised.published = promised.head;
             }
+            Promote => {
+                store.set_role(Role::Primary)?;
+                self.promised.role = Some(Role::Primary);
+            }
             Reopen => {
                 self.store = None;
                 self.store()?;
@@ -135,24 +149,28 @@ impl<'a> Process<'a> {
 
 /// A life that was recorded, with what was promised from which operation on.
 pub(crate) struct Life {
+    as_role: Role,
     recording: Recording,
     promises: Vec<(usize, Promised)>,
 }
 
 impl Life {
-    pub(crate) fn live(steps: &[Step]) -> Self {
+    pub(crate) fn live(steps: &[Step], as_role: Role) -> Self {
         let fs = SimFs::new();
         let place = Place::on(Arc::new(fs.clone()), "/log");
-        let mut process = Process::new(&place);
+        let mut process = Process::new(&place, as_role);
         let mut promises = vec![(0, Promised::default())];
         process.start().unwrap();
         promises.push((fs.recorded(), process.promised.clone()));
         for step in steps {
+            if let Promote = step {
+                promises.push((fs.recorded(), Promised { role: None, ..process.promised.clone() }));
+            }
             process.take(*step).unwrap();
             promises.push((fs.recorded(), process.promised.clone()));
         }
         drop(process);
-        Self { recording: fs.recording(), promises }
+        Self { as_role, recording: fs.recording(), promises }
     }
 
     fn promised(&self, operations: usize) -> &Promised {
@@ -180,8 +198,8 @@ struct Effort {
 }
 
 /// Lives, and crashes after operations in all ways.
-fn crash(name: &str, steps: &[Step], effort: Effort) {
-    let life = Life::live(steps);
+fn crash(name: &str, steps: &[Step], as_role: Role, effort: Effort) {
+    let life = Life::live(steps, as_role);
     let (counts, seen) = (Counts::default(), Mutex::new(HashSet::new()));
     let workers = thread::available_parallelism().map_or(2, usize::from).min(8);
     thread::scope(|scope| {
@@ -214,19 +232,19 @@ fn crash_after(
     disk: &Disk,
     life: &Life,
     effort: Effort,
-    seen: &Mutex<HashSet<(u64, Promised)>>,
+    seen: &Mutex<HashSet<(u64, String)>>,
     counts: &Counts,
 ) {
     let seed = effort.seed.wrapping_add(number as u64);
     for how in disk.crashes(effort.mixtures, seed) {
         let (found, promised) = (disk.crash(how), life.promised(number));
-        let is_new = seen.lock().unwrap().insert((found.fingerprint(), promised.clone()));
+        let is_new = seen.lock().unwrap().insert((found.fingerprint(), format!("{promised:?}")));
         if !is_new {
             continue;
         }
         let nth = counts.states.fetch_add(1, Ordering::Relaxed);
         let told = Told(format!("{how:?} after operation {number}, {op}: {promised:?}"));
-        let again = check_promises(&found, promised, seed.wrapping_add(nth));
+        let again = check_promises(&found, promised, life.as_role, seed.wrapping_add(nth));
         counts.again.fetch_add(again, Ordering::Relaxed);
         drop(told);
     }
@@ -243,17 +261,24 @@ impl Drop for Told {
     }
 }
 
+fn init(place: &Place, role: Role) -> Result<(), StoreError> {
+    match role {
+        Role::Primary => Store::init(place, &log_key()),
+        Role::Follower => Store::init_follower(place, &log_key()),
+    }
+}
+
 fn place(fs: &SimFs) -> Place {
     Place::on(Arc::new(fs.clone()), "/log")
 }
 
 /// Whether everything that was promised is still so, and whether the log can go on: also when the
 /// power fails again, while it recovers or soon after. Returns how often it failed again.
-fn check_promises(disk: &Disk, promised: &Promised, seed: u64) -> u64 {
+fn check_promises(disk: &Disk, promised: &Promised, as_role: Role, seed: u64) -> u64 {
     let fs = SimFs::on(disk.clone());
     if !promised.initialised {
         match Store::open(&place(&fs), &log_key()) {
-            Err(StoreError::NotInitialised { .. }) => Store::init(&place(&fs), &log_key()).unwrap(),
+            Err(StoreError::NotInitialised { .. }) => init(&place(&fs), as_role).unwrap(),
             other => drop(other.unwrap()),
         }
     }
@@ -262,9 +287,10 @@ fn check_promises(disk: &Disk, promised: &Promised, seed: u64) -> u64 {
     // What was found is as good as acknowledged.
     let _ = reopen_and_check(&SimFs::on(fs.disk().crash(Crash::LoseAll)), &found);
     // What is above was tried on smaller trees.
-    let verify = |store: &Store| match store.committed_size().0 {
-        ..5000 => store.verify().unwrap(),
-        _ => (),
+    let verify = |store: &Store| {
+        if store.committed_size().0 < 5000 {
+            store.verify().unwrap();
+        }
     };
     verify(&store);
     let size = found.committed;
@@ -282,6 +308,7 @@ fn check_promises(disk: &Disk, promised: &Promised, seed: u64) -> u64 {
         integrated: size,
         head: size,
         published: size,
+        role: promised.role,
     };
     let (store, found) = reopen_and_check(&SimFs::on(fs.disk().crash(Crash::LoseAll)), &last);
     verify(&store);
@@ -321,29 +348,37 @@ fn reopen_and_check(fs: &SimFs, promised: &Promised) -> (Store, Promised) {
     let published = published.map_or(0, |published| published.head.signed.tree_head.size.0);
     assert!((promised.published..=head).contains(&published), "published {published}");
     let integrated = integrated.size.0;
-    let found = Promised { initialised: true, committed: size, integrated, head, published };
+    assert!(promised.role.is_none_or(|role| role == store.role()), "{:?}", store.role());
+    let role = Some(store.role());
+    let found = Promised { initialised: true, committed: size, integrated, head, published, role };
     (store, found)
 }
 
 #[test]
 fn a_crash_after_any_operation_loses_nothing_that_was_promised() {
-    crash("short life", LIFE, Effort { step: 1, mixtures: 3, seed: 1 });
+    crash("short life", LIFE, Role::Primary, Effort { step: 1, mixtures: 3, seed: 1 });
+}
+
+#[test]
+fn a_crash_of_a_follower_or_while_it_is_promoted_loses_nothing() {
+    let effort = Effort { step: 1, mixtures: 2, seed: 4 };
+    crash("follower", FOLLOWER_LIFE, Role::Follower, effort);
 }
 
 #[test]
 fn a_crash_while_journal_segments_change_loses_nothing() {
     // Some operations only: those on tiles are many and were tried above.
-    crash("long life", LONG_LIFE, Effort { step: 89, mixtures: 1, seed: 2 });
+    crash("long life", LONG_LIFE, Role::Primary, Effort { step: 89, mixtures: 1, seed: 2 });
 }
 
 #[test]
 fn a_crash_on_the_way_to_the_third_level_of_tiles_loses_nothing() {
-    crash("high life", HIGH_LIFE, Effort { step: 1700, mixtures: 0, seed: 3 });
+    crash("high life", HIGH_LIFE, Role::Primary, Effort { step: 1700, mixtures: 0, seed: 3 });
 }
 
 #[test]
 fn an_operation_that_fails_can_be_tried_again() {
-    let operations = Life::live(LIFE).recording.len() as u64;
+    let operations = Life::live(LIFE, Role::Primary).recording.len() as u64;
     let failed = AtomicU64::new(0);
     // Alone, or for a while: the removal behind a failed write fails too.
     let plans =
@@ -388,7 +423,7 @@ fn a_read_that_fails_can_be_tried_again() {
 /// Lives, and tries again what fails. Returns how often something failed.
 fn live_on(fs: &SimFs, at_most: u64, seed: u64) -> u64 {
     let place = place(fs);
-    let mut process = Process::new(&place);
+    let mut process = Process::new(&place, Role::Primary);
     let mut tries = 0;
     let mut again = |result: Result<(), StoreError>, process: &mut Process<'_>| {
         let Err(error) = result else { return false };
@@ -416,8 +451,8 @@ fn live_on(fs: &SimFs, at_most: u64, seed: u64) -> u64 {
     }
     let Process { store, promised, .. } = process;
     drop(store);
-    let how = if seed % 2 == 0 { Crash::LoseAll } else { Crash::Mixed(seed) };
-    check_promises(&fs.disk().crash(how), &promised, seed);
+    let how = if seed.is_multiple_of(2) { Crash::LoseAll } else { Crash::Mixed(seed) };
+    check_promises(&fs.disk().crash(how), &promised, Role::Primary, seed);
     fs.failures()
 }
 
@@ -425,7 +460,7 @@ fn live_on(fs: &SimFs, at_most: u64, seed: u64) -> u64 {
 fn a_leaf_that_was_found_after_a_crash_is_durable_before_it_is_acknowledged() {
     let fs = SimFs::new();
     let place_of = place(&fs);
-    let mut process = Process::new(&place_of);
+    let mut process = Process::new(&place_of, Role::Primary);
     process.start().unwrap();
     process.take(Commit(5)).unwrap();
     // Written, but the sync fails: as if the process died between them.
