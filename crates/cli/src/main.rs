@@ -19,10 +19,12 @@ mod verify;
 mod demo;
 #[cfg(feature = "log")]
 mod log;
-#[cfg(any(feature = "log", feature = "witness", feature = "monitor"))]
+#[cfg(any(feature = "log", feature = "witness", feature = "monitor", feature = "probe"))]
 mod log_level;
 #[cfg(feature = "monitor")]
 mod monitor;
+#[cfg(feature = "probe")]
+mod probe;
 #[cfg(feature = "testnet")]
 mod testnet;
 #[cfg(feature = "witness")]
@@ -75,6 +77,12 @@ enum Command {
     /// Follow logs and report the leaves of given keys
     #[cfg(feature = "monitor")]
     Monitor(monitor::Options),
+    /// Look at logs from outside: read, submit, verify, compare; for cron, or as a daemon
+    ///
+    /// Submits one fresh leaf to each log of the policy, verifies its proof, and compares what the
+    /// log's endpoints say. The exit status is 0 where nothing failed. With --interval it goes on.
+    #[cfg(feature = "probe")]
+    Probe(probe::Options),
     /// Run a log
     #[cfg(feature = "log")]
     #[command(subcommand)]
@@ -125,6 +133,8 @@ fn run(command: Command) -> Result<(), Failure> {
         Command::Policy(command) => policy::run(&command),
         #[cfg(feature = "monitor")]
         Command::Monitor(options) => monitor::run(options),
+        #[cfg(feature = "probe")]
+        Command::Probe(options) => probe::run(options),
         #[cfg(feature = "log")]
         Command::Log(command) => log::run(command),
         #[cfg(feature = "witness")]

@@ -23,6 +23,7 @@ mod duration;
 mod http;
 mod log;
 mod named;
+pub mod probe;
 pub mod submit;
 pub mod token_dns;
 mod witness;

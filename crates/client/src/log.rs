@@ -2,8 +2,10 @@
 
 use crate::http::{Answer, BaseUrl, Endpoint, HttpClient, HttpSetupError};
 use async_trait::async_trait;
+use bytes::Bytes;
 use http::HeaderName;
 use sigsum_api::{AddLeafStatus, ApiError, LogApi};
+use sigsum_core::merkle::tile::Tile;
 use sigsum_core::token::{SubmitToken, TOKEN_HEADER};
 use sigsum_core::wire::log::{
     AddLeafRequest, ConsistencyProof, GetConsistencyProof, GetInclusionProof, GetLeaves,
@@ -17,6 +19,9 @@ use sigsum_core::{CosignedTreeHead, Leaf, LeafIndex};
 pub const MAX_LEAVES_PER_REQUEST: u64 = 16_384;
 /// Upper bound on the answer to add-leaf: success has no body, 202 has `(202) Accepted`.
 const MAX_ADD_LEAF_ANSWER_BYTES: usize = 1024;
+
+/// Upper bound on a tile: 256 entries of 128 bytes with a length of two each are 33 KB.
+const MAX_TILE_BODY_BYTES: usize = 64 << 10;
 
 /// A log at a URL.
 #[derive(Debug, Clone)]
@@ -37,6 +42,30 @@ impl HttpLog {
     /// Where the log is.
     pub fn base(&self) -> &BaseUrl {
         self.endpoint.base()
+    }
+
+    /// The checkpoint of C2SP `tlog-tiles`; `None` where the log serves none.
+    ///
+    /// # Errors
+    /// As those of [`LogApi`].
+    pub async fn get_checkpoint(&self) -> Result<Option<Bytes>, ApiError> {
+        self.get_optional("checkpoint", MAX_TREE_HEAD_BODY_BYTES).await
+    }
+
+    /// A tile or entry bundle of C2SP `tlog-tiles`; `None` where the log serves none.
+    ///
+    /// # Errors
+    /// As those of [`LogApi`].
+    pub async fn get_tile(&self, tile: &Tile) -> Result<Option<Bytes>, ApiError> {
+        self.get_optional(&tile.path(), MAX_TILE_BODY_BYTES).await
+    }
+
+    async fn get_optional(&self, path: &str, limit: usize) -> Result<Option<Bytes>, ApiError> {
+        match self.get(path, limit).await {
+            Ok(answer) => Ok(Some(answer.body)),
+            Err(ApiError::NotFound(_)) => Ok(None),
+            Err(error) => Err(error),
+        }
     }
 
     async fn get(&self, path: &str, max_bytes: usize) -> Result<Answer, ApiError> {

@@ -123,7 +123,7 @@ impl Submitter {
 }
 
 /// A point in time after another; where the sum is more than time has, thirty years from then.
-fn later(time: Instant, by: Duration) -> Instant {
+pub(crate) fn later(time: Instant, by: Duration) -> Instant {
     const FAR: Duration = Duration::from_secs(86_400 * 365 * 30);
     time.checked_add(by).or_else(|| time.checked_add(FAR)).unwrap_or(time)
 }

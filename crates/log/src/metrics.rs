@@ -51,6 +51,8 @@ pub(crate) struct LogMetrics {
     pub(crate) witness_success_time_s: Gauges,
     /// Each witness's clock minus ours, at its last cosignature.
     pub(crate) witness_clock_skew_s: Gauges,
+    /// 1 while a witness's last answer was no cosignature.
+    pub(crate) witness_failing: Gauges,
     /// 1 while a witness knows a larger tree than this log signed.
     pub(crate) witness_ahead: Gauges,
 }
@@ -94,11 +96,7 @@ impl LogMetrics {
                 "Unix time of the last round that met the quorum.",
             )?,
             ground: GroundMetrics::register(registry)?,
-            head_failures: registry.counters(
-                "sigsum_log_head_failures_total",
-                "Tree heads that were not made, by the step that failed.",
-                &["step"],
-            )?,
+            head_failures: head_failures(registry)?,
             asking: AskingMetrics::register(registry)?,
             witness_success_time_s: by_witness(
                 "sigsum_log_witness_success_time_seconds",
@@ -108,12 +106,32 @@ impl LogMetrics {
                 "sigsum_log_witness_clock_skew_seconds",
                 "The witness's time minus ours, at its last cosignature.",
             )?,
+            witness_failing: by_witness(
+                "sigsum_log_witness_failing",
+                "1 while the witness's last answer was no cosignature.",
+            )?,
             witness_ahead: by_witness(
                 "sigsum_log_witness_ahead",
                 "1 while the witness knows a larger tree than this log signed.",
             )?,
         }))
     }
+}
+
+/// Steps of a head that can fail, as the metric's label has them.
+const HEAD_STEPS: [&str; 6] = ["integrate", "sign", "store", "sth", "publish", "task"];
+
+/// Each step is there from the start, so that a rule sees the first failure as an increase.
+fn head_failures(registry: &Registry) -> Result<Counters, MetricsError> {
+    let failures = registry.counters(
+        "sigsum_log_head_failures_total",
+        "Tree heads that were not made, by the step that failed.",
+        &["step"],
+    )?;
+    for step in HEAD_STEPS {
+        failures.with(&[step]).inc_by(0);
+    }
+    Ok(failures)
 }
 
 /// Requests to witnesses, under log-go's names.
@@ -199,9 +217,12 @@ impl GroundMetrics {
 impl LogMetrics {
     /// Shows nothing more of a witness that is no longer asked. What was counted stays.
     pub(crate) fn forget_witness(&self, label: &str) {
-        for gauges in
-            [&self.witness_success_time_s, &self.witness_clock_skew_s, &self.witness_ahead]
-        {
+        for gauges in [
+            &self.witness_success_time_s,
+            &self.witness_clock_skew_s,
+            &self.witness_failing,
+            &self.witness_ahead,
+        ] {
             gauges.forget(&[label]);
         }
     }

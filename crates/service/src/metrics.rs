@@ -11,7 +11,9 @@ use std::sync::Arc;
 use axum::Router;
 use axum::response::Response;
 use prometheus::core::Collector;
-use prometheus::{HistogramOpts, HistogramVec, IntCounterVec, IntGaugeVec, Opts, TextEncoder};
+use prometheus::{
+    GaugeVec, HistogramOpts, HistogramVec, IntCounterVec, IntGaugeVec, Opts, TextEncoder,
+};
 
 pub use self::http::{EndpointMetrics, HttpMetrics};
 pub use self::process::register_process_metrics;
@@ -50,6 +52,8 @@ pub struct Family<V> {
 pub type Counters = Family<IntCounterVec>;
 /// Gauges by label values.
 pub type Gauges = Family<IntGaugeVec>;
+/// Gauges of any numbers by label values.
+pub type FloatGauges = Family<GaugeVec>;
 /// Histograms by label values.
 pub type Histograms = Family<HistogramVec>;
 
@@ -72,6 +76,13 @@ impl Gauges {
     /// itself from here on.
     pub fn forget(&self, values: &[&str]) {
         let _ = self.vector.remove_label_values(values); // it may not have been shown yet
+    }
+}
+
+impl FloatGauges {
+    /// Sets the gauge with these label values, in the order of the labels.
+    pub fn set(&self, values: &[&str], number: f64) {
+        self.vector.with_label_values(values).set(number);
     }
 }
 
@@ -140,6 +151,20 @@ impl Registry {
     /// A malformed or taken name, a malformed label.
     pub fn gauges(&self, name: &str, help: &str, labels: &[&str]) -> Result<Gauges, MetricsError> {
         let vector = self.register(name, IntGaugeVec::new(Opts::new(name, help), labels))?;
+        Ok(Family { vector })
+    }
+
+    /// Gauges of any numbers, such as fractions of seconds, with these labels.
+    ///
+    /// # Errors
+    /// A malformed or taken name, a malformed label.
+    pub fn float_gauges(
+        &self,
+        name: &str,
+        help: &str,
+        labels: &[&str],
+    ) -> Result<FloatGauges, MetricsError> {
+        let vector = self.register(name, GaugeVec::new(Opts::new(name, help), labels))?;
         Ok(Family { vector })
     }
 

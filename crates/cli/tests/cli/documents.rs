@@ -21,7 +21,7 @@ pub(crate) fn document(name: &str) -> String {
     std::fs::read_to_string(repository().join(name)).unwrap()
 }
 
-fn repository() -> PathBuf {
+pub(crate) fn repository() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
 }
 

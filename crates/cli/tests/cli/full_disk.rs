@@ -14,11 +14,11 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 /// A small file system of its own in a directory of the sandbox; gone when dropped.
-struct SmallDisk(PathBuf);
+pub(crate) struct SmallDisk(PathBuf);
 
 impl SmallDisk {
     /// `None`, said aloud, where this process may not mount.
-    fn mount(directory: &Path, size: &str) -> Option<Self> {
+    pub(crate) fn mount(directory: &Path, size: &str) -> Option<Self> {
         std::fs::create_dir(directory).unwrap();
         let options = format!("size={size}");
         let mount = Command::new("mount")
@@ -35,13 +35,13 @@ impl SmallDisk {
     }
 
     /// Writes a file until there is no byte left.
-    fn fill(&self) {
+    pub(crate) fn fill(&self) {
         let mut file = std::fs::File::create(self.0.join("filler")).unwrap();
         while file.write_all(&[0; 4096]).is_ok() {}
         while file.write_all(&[0; 1]).is_ok() {}
     }
 
-    fn free(&self) {
+    pub(crate) fn free(&self) {
         std::fs::remove_file(self.0.join("filler")).unwrap();
     }
 }

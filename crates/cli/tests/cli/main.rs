@@ -23,6 +23,8 @@ mod lab;
 mod leaf;
 mod metrics;
 mod network;
+mod probe;
+mod prometheus;
 mod public_proof;
 mod reload;
 mod signed_log;

@@ -119,6 +119,8 @@ impl Publisher {
         let label = peer.peer.label.as_str();
         let ahead = matches!(condition, Condition::Ahead { .. });
         self.metrics.witness_ahead.with(&[label]).set(i64::from(ahead));
+        let is_failing = !condition.is_answering();
+        self.metrics.witness_failing.with(&[label]).set(i64::from(is_failing));
         let problem = running.problems.get(&witness).map_or("", String::as_str);
         match condition {
             Condition::Unknown => {}
