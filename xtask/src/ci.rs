@@ -12,7 +12,7 @@ use clap::ValueEnum;
 
 use self::report::Report;
 use crate::command::Command;
-use crate::{interop, measure, tidy};
+use crate::{deploy, interop, measure, tidy};
 
 /// One of the checks, in the order in which they run: the quick ones first, and so that later
 /// builds find what earlier ones left.
@@ -32,6 +32,8 @@ pub(crate) enum Step {
     Bench,
     /// A short run of killing servers under load.
     Soak,
+    /// The Debian package, installed and used as its document says.
+    Deploy,
     /// Each fuzz target for ten seconds.
     Fuzz,
     /// The programs of others, in both directions.
@@ -105,6 +107,7 @@ impl Step {
             },
             Self::Bench => measured(measure::run(root, "bench", &["--quick".into()])),
             Self::Soak => measured(measure::run(root, "soak", &["--short".into()])),
+            Self::Deploy => deployed(root),
             Self::Fuzz => fuzz(root),
             Self::Interop => with_peers(root, report),
             Self::Test => test(root, report),
@@ -141,6 +144,22 @@ fn measured(result: Result<bool, measure::MeasureError>) -> Outcome {
         Ok(true) => Outcome::Passed,
         Ok(false) => Outcome::Failed("it ended badly, see above".to_owned()),
         Err(error) => Outcome::Failed(error.to_string()),
+    }
+}
+
+/// Packs what the steps before have built, and walks through the document.
+fn deployed(root: &Path) -> Outcome {
+    let words = ["build", "--release", "--locked", "-p", "sigsum-cli"];
+    if let Err(why) = Command::cargo(root, &words).run() {
+        return Outcome::Failed(why);
+    }
+    match deploy::test(root, None) {
+        Ok(deploy::Verdict::Passed(commands)) => {
+            println!("deploy: {commands} commands");
+            Outcome::Passed
+        }
+        Ok(deploy::Verdict::Impossible(why)) => Outcome::Skipped(why),
+        Err(why) => Outcome::Failed(why),
     }
 }
 

@@ -7,6 +7,7 @@
 
 mod ci;
 mod command;
+mod deploy;
 mod interop;
 mod measure;
 mod tidy;
@@ -42,6 +43,19 @@ enum Task {
         /// Only tests whose names contain one of these.
         tests: Vec<String>,
     },
+    /// Build the Debian package from the release executable, into `target/deb`.
+    Deb {
+        /// Another executable.
+        #[arg(long)]
+        program: Option<PathBuf>,
+    },
+    /// Install the package on a machine of namespaces with systemd, and run there every command of
+    /// docs/debian.md. Needs root.
+    Deploy {
+        /// Another executable than the release build.
+        #[arg(long)]
+        program: Option<PathBuf>,
+    },
     /// Measure the release executable (see `bench --help`).
     #[command(disable_help_flag = true)]
     Bench {
@@ -66,6 +80,23 @@ fn main() -> ExitCode {
         Task::Interop { tests } => {
             interop::run(&root, &tests).map(|it| it.is_good()).map_err(Into::into)
         }
+        Task::Deb { program } => deploy::package(&root, program.as_deref())
+            .map(|package| {
+                println!("{}", package.display());
+                true
+            })
+            .map_err(Into::into),
+        Task::Deploy { program } => match deploy::test(&root, program.as_deref()) {
+            Ok(deploy::Verdict::Passed(commands)) => {
+                println!("deploy: {commands} commands");
+                Ok(true)
+            }
+            Ok(deploy::Verdict::Impossible(why)) => {
+                println!("skipped: {why}");
+                Ok(true)
+            }
+            Err(error) => Err(error.into()),
+        },
         Task::Bench { arguments } => measure::run(&root, "bench", &arguments).map_err(Into::into),
         Task::Soak { arguments } => measure::run(&root, "soak", &arguments).map_err(Into::into),
     };

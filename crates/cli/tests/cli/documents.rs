@@ -219,3 +219,15 @@ fn the_configuration_of_a_witness_is_read_and_has_every_key() {
     all.sort();
     assert_eq!(keys, all);
 }
+
+#[test]
+fn the_configurations_that_are_shipped_are_read() {
+    let file = sigsum_log::config::FileConfig::parse(&document("deploy/etc/config.toml")).unwrap();
+    let settings = file.into_settings().unwrap();
+    assert_eq!(settings.policy_file, Some("/etc/sigsum/log-policy".into()));
+    sigsum_core::policy::Policy::parse_sigsum(document("deploy/etc/log-policy").as_bytes())
+        .unwrap();
+    let witness: sigsum_witness::Config =
+        toml::from_str(&document("deploy/etc/witness.toml")).unwrap();
+    witness.check(&[PublicKey::new([1; 32])]).unwrap();
+}
