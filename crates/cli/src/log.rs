@@ -3,6 +3,7 @@
 
 mod fsck;
 mod reload;
+mod secondary;
 
 use crate::failure::{Failure, key_failure};
 use crate::files::{agent_socket, print, read_text_file};
@@ -26,6 +27,8 @@ use std::sync::Arc;
 pub(crate) enum Command {
     /// Run the log server
     Primary(Box<Primary>),
+    /// Hold a copy of another node's log
+    Secondary(Box<secondary::Secondary>),
     /// Prepare a new log: its data directory, or log-go's startup file
     Init(Init),
     /// Check a stopped log's data directory, every byte of it
@@ -142,6 +145,7 @@ const SYSTEM_CONFIG: &str = "/etc/sigsum/config.toml";
 pub(crate) fn run(command: Command) -> Result<(), Failure> {
     match command {
         Command::Primary(flags) => primary(*flags),
+        Command::Secondary(flags) => secondary::run(*flags),
         Command::Init(options) => init(&options),
         Command::Fsck(options) => fsck::run(&options),
     }
@@ -180,13 +184,15 @@ fn read_config(named: Option<&Path>) -> Result<FileConfig, Failure> {
     FileConfig::parse(&text).map_err(|e| failed(&e))
 }
 
+/// Lays a flag over the file's value.
+fn over<T>(value: &mut Option<T>, flag: Option<T>) {
+    if flag.is_some() {
+        *value = flag;
+    }
+}
+
 /// Lays the flags over the file.
 fn settings(flags: Primary) -> Result<Settings, Failure> {
-    fn over<T>(value: &mut Option<T>, flag: Option<T>) {
-        if flag.is_some() {
-            *value = flag;
-        }
-    }
     let mut file = read_config(flags.config.as_deref())?;
     over(&mut file.data_dir, flags.data_dir);
     over(&mut file.key_file, flags.key_file);
@@ -262,10 +268,10 @@ fn primary(flags: Primary) -> Result<(), Failure> {
     .map_err(runner_failure)
 }
 
-/// A follower's key.
-fn follower_key(file: &Path) -> Result<PublicKey, Failure> {
+/// The public key of another node or of the log.
+fn node_key(file: &Path) -> Result<PublicKey, Failure> {
     let key = read_public_key(file).map(|line| line.key);
-    key.map_err(|e| Failure::new(format!("follower's key: {e}")))
+    key.map_err(|e| Failure::new(e.to_string()))
 }
 
 /// What an operator may have overlooked.

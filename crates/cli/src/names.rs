@@ -18,6 +18,8 @@ pub(crate) const LINKS: &[(&str, &[&str])] = &[
     #[cfg(feature = "log")]
     ("sigsum-log-primary", &["log", "primary"]),
     #[cfg(feature = "log")]
+    ("sigsum-log-secondary", &["log", "secondary"]),
+    #[cfg(feature = "log")]
     ("sigsum-mktree", &["log", "init"]),
 ];
 

@@ -4,8 +4,8 @@ mod base_url;
 mod exchange;
 
 pub use base_url::{BaseUrl, BaseUrlError};
-pub use exchange::MAX_ERROR_BODY_BYTES;
 pub(crate) use exchange::{Answer, Endpoint};
+pub use exchange::{MAX_ERROR_BODY_BYTES, WAITED_HEADER};
 
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;

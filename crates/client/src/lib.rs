@@ -24,6 +24,7 @@ mod http;
 mod log;
 mod named;
 pub mod probe;
+pub mod replica;
 pub mod submit;
 pub mod token_dns;
 mod witness;

@@ -75,7 +75,7 @@ impl HttpLog {
 }
 
 /// The error for a status that is not 200.
-fn failure(answer: &Answer) -> ApiError {
+pub(crate) fn failure(answer: &Answer) -> ApiError {
     let (detail, retry_after_s) = (answer.detail(), answer.retry_after_s);
     match answer.status {
         400 => ApiError::BadRequest(detail),

@@ -2,6 +2,7 @@
 //! the same process may use without them.
 
 use crate::engine::admission;
+use crate::engine::followers::Replicated;
 use crate::engine::intake::HashedLeaf;
 use crate::engine::keys::{DEFAULT_KEYS, KeyCache};
 use crate::engine::reads;
@@ -22,6 +23,8 @@ use sigsum_core::wire::log::{
 use sigsum_core::{CosignedTreeHead, Hash, Leaf, LeafIndex, TreeSize};
 use sigsum_store::{LogStore, StoreError};
 use std::sync::Arc;
+use tokio::sync::watch;
+use tokio::time::Instant;
 
 /// When to come back after an overload, a full disk, or an index that is being built.
 const RETRY_AFTER_S: u64 = 1;
@@ -39,7 +42,16 @@ pub(crate) struct LogService {
     served: Arc<Served>,
     keys: Arc<KeyCache>,
     rules: Arc<ArcSwap<ServiceRules>>,
-    guard: GuardWatch,
+    gates: Gates,
+}
+
+/// What a submission waits for besides its commit.
+#[derive(Clone)]
+pub(crate) struct Gates {
+    /// After a start: that nobody knows a larger tree.
+    pub(crate) guard: GuardWatch,
+    /// What enough followers hold; none where there are no followers.
+    pub(crate) replicated: Option<watch::Receiver<Replicated>>,
 }
 
 impl LogService {
@@ -48,26 +60,15 @@ impl LogService {
         sequencer: Sequencer,
         served: Arc<Served>,
         rules: Arc<ArcSwap<ServiceRules>>,
-        guard: GuardWatch,
+        gates: Gates,
     ) -> Self {
         let keys = Arc::new(KeyCache::new(DEFAULT_KEYS));
-        Self { store, sequencer, served, keys, rules, guard }
+        Self { store, sequencer, served, keys, rules, gates }
     }
 
     /// The head that is served.
     pub(crate) fn served(&self) -> &Served {
         &self.served
-    }
-
-    /// Leaves for a follower, from the whole committed tree; `None` at its end.
-    pub(crate) fn follower_leaves(
-        &self,
-        request: GetLeaves,
-    ) -> Result<Option<Vec<Leaf>>, ApiError> {
-        let size = self.store.committed_size();
-        let end = reads::follower_leaves_end(&request, size, self.rules.load().max_range)?;
-        let leaves = end.map(|end| self.store.leaves(request.start, end));
-        leaves.transpose().map_err(read_error)
     }
 
     /// A tile or entry bundle of the published tree; `None` where that has no such tile.
@@ -90,21 +91,51 @@ impl LogService {
     async fn commit(&self, leaf: HashedLeaf) -> Result<AddLeafStatus, ApiError> {
         // Before all else: the directory of a primary that was replaced may know leaves that the
         // log does not have.
-        if !self.guard.passes().await {
+        if !self.gates.guard.passes().await {
             return Err(unavailable(RETRY_AFTER_GUARD_S, guard::WAITING.into()));
         }
+        let deadline = Instant::now() + self.rules.load().commit_timeout;
+        let hash = leaf.hash;
         // The answer for a leaf that is known costs neither a place in the queue nor a sync.
-        if self.store.contains(&leaf.hash).map_err(write_error)? {
+        if !self.store.contains(&hash).map_err(write_error)? {
+            match tokio::time::timeout_at(deadline, self.sequencer.commit(leaf)).await {
+                Ok(Ok(())) => {}
+                Ok(Err(CommitError::Store(error))) => return Err(store_failure(&error)),
+                Ok(Err(error)) => return Err(unavailable(RETRY_AFTER_S, error.to_string())),
+                // Queued, but not durable: what 202 is for.
+                Err(_) => return Ok(AddLeafStatus::Accepted),
+            }
+        }
+        match &self.gates.replicated {
+            None => Ok(AddLeafStatus::Committed),
+            Some(replicated) => self.followers_have(&hash, replicated.clone(), deadline).await,
+        }
+    }
+
+    /// The answer for a leaf that is durable here: 200 once enough followers hold it too. They are
+    /// waited for only while enough of them follow at once, as our own do; to a client that waits
+    /// for one that is asked every ten seconds, 202 now is better than 200 then.
+    async fn followers_have(
+        &self,
+        hash: &Hash,
+        mut replicated: watch::Receiver<Replicated>,
+        deadline: Instant,
+    ) -> Result<AddLeafStatus, ApiError> {
+        let index = self.store.index_of(hash).map_err(write_error)?;
+        let index = index.ok_or_else(|| ApiError::Internal("a committed leaf is gone".into()))?;
+        // What is published was on enough followers before it was signed.
+        if index.0 < self.served.size().0 {
             return Ok(AddLeafStatus::Committed);
         }
-        let commit =
-            tokio::time::timeout(self.rules.load().commit_timeout, self.sequencer.commit(leaf));
-        match commit.await {
-            Ok(Ok(())) => Ok(AddLeafStatus::Committed),
-            Ok(Err(CommitError::Store(error))) => Err(store_failure(&error)),
-            Ok(Err(error)) => Err(unavailable(RETRY_AFTER_S, error.to_string())),
-            // Queued, but not durable: what 202 is for.
-            Err(_) => Ok(AddLeafStatus::Accepted),
+        loop {
+            let now = *replicated.borrow_and_update();
+            if index.0 < now.size.0 {
+                return Ok(AddLeafStatus::Committed);
+            }
+            let changed = tokio::time::timeout_at(deadline, replicated.changed());
+            if !now.is_prompt || !matches!(changed.await, Ok(Ok(()))) {
+                return Ok(AddLeafStatus::Accepted);
+            }
         }
     }
 }

@@ -2,12 +2,14 @@
 
 mod file;
 mod replication;
+mod secondary;
 
 pub use file::{
     DEFAULT_DATA_DIR, DEFAULT_EXTERNAL, DEFAULT_INTERNAL, DEFAULT_STH_FILE, FileConfig,
     FileConfigError, PrimaryTable, SecondaryTable, Settings,
 };
 pub use replication::{Follower, FollowerTable, KeySource, Replication};
+pub use secondary::SecondarySettings;
 
 pub use sigsum_client::{DurationError, GoDuration};
 use sigsum_store::Place;

@@ -4,10 +4,13 @@
 
 pub mod admission;
 pub mod cosigned;
+pub mod follow;
+pub mod followers;
 pub mod guard;
 pub mod head;
 pub mod intake;
 pub mod keys;
+pub mod pace;
 pub mod peer;
 mod plan;
 pub mod reads;

@@ -4,6 +4,7 @@ use crate::api::LogService;
 use crate::guard::Outdated;
 use crate::publisher::HeadStatus;
 use crate::reload::Reloader;
+use crate::replication::{Replication, ReplicationStatus};
 use crate::sequencer::SequencerThread;
 use crate::status::{Board, Overview};
 use sigsum_api::LogApi;
@@ -32,6 +33,8 @@ pub struct Status {
     pub quorum: bool,
     /// Of the next heads and the witnesses.
     pub heads: HeadStatus,
+    /// Of the followers; none where the log has none.
+    pub replication: Option<ReplicationStatus>,
 }
 
 /// A running log. Dropping it does not stop the log; its shutdown token or [`Handle::stop`] does.
@@ -44,6 +47,7 @@ pub struct Handle {
     store: Arc<dyn LogStore>,
     heads: watch::Receiver<HeadStatus>,
     board: Arc<Board>,
+    replication: Option<Arc<Replication>>,
     shutdown: Shutdown,
     ended: JoinHandle<Result<(), RunError>>,
 }
@@ -79,6 +83,7 @@ pub(crate) struct Parts {
     pub(crate) heads: watch::Receiver<HeadStatus>,
     pub(crate) board: Arc<Board>,
     pub(crate) watching: JoinHandle<()>,
+    pub(crate) replication: Option<Arc<Replication>>,
     pub(crate) shutdown: Shutdown,
     pub(crate) external: ServerHandle,
     pub(crate) internal: Option<ServerHandle>,
@@ -89,7 +94,8 @@ pub(crate) struct Parts {
 
 impl Handle {
     pub(crate) fn new(parts: Parts) -> Self {
-        let Parts { prefix, reloader, service, store, heads, board, shutdown, .. } = parts;
+        let Parts { prefix, reloader, service, store, heads, board, .. } = parts;
+        let (replication, shutdown) = (parts.replication, parts.shutdown);
         let external = parts.external.address().clone();
         let internal = parts.internal.as_ref().map(|server| server.address().clone());
         let ended = Ending {
@@ -101,7 +107,19 @@ impl Handle {
             sequencing: parts.sequencing,
         };
         let ended = tokio::spawn(ended.run(shutdown.clone()));
-        Self { external, internal, prefix, reloader, service, store, heads, board, shutdown, ended }
+        Self {
+            external,
+            internal,
+            prefix,
+            reloader,
+            service,
+            store,
+            heads,
+            board,
+            replication,
+            shutdown,
+            ended,
+        }
     }
 
     /// Where the public endpoint listens.
@@ -152,6 +170,7 @@ impl Handle {
             cosignatures: published.map_or(0, |head| head.cosigned.cosignatures().len()),
             quorum: published.is_some_and(|head| head.quorum),
             heads: self.heads.borrow().clone(),
+            replication: self.replication.as_ref().map(|replication| replication.status()),
         }
     }
 
@@ -187,8 +206,8 @@ impl Handle {
     /// # Errors
     /// [`RunError`] where it did so by itself.
     pub async fn wait(self) -> Result<(), RunError> {
-        let Self { ended, service, store, board, .. } = self;
-        drop((service, store, board));
+        let Self { ended, service, store, board, replication, .. } = self;
+        drop((service, store, board, replication));
         // The task does not panic; it is gone only with its runtime.
         ended.await.unwrap_or(Ok(()))
     }

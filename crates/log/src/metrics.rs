@@ -53,6 +53,8 @@ pub(crate) struct LogMetrics {
     pub(crate) witness_clock_skew_s: Gauges,
     /// 1 while a witness's last answer was no cosignature.
     pub(crate) witness_failing: Gauges,
+    /// Of followers.
+    pub(crate) replication: ReplicationMetrics,
     /// 1 while a witness knows a larger tree than this log signed.
     pub(crate) witness_ahead: Gauges,
 }
@@ -110,6 +112,7 @@ impl LogMetrics {
                 "sigsum_log_witness_failing",
                 "1 while the witness's last answer was no cosignature.",
             )?,
+            replication: ReplicationMetrics::register(registry)?,
             witness_ahead: by_witness(
                 "sigsum_log_witness_ahead",
                 "1 while the witness knows a larger tree than this log signed.",
@@ -225,6 +228,53 @@ impl LogMetrics {
         ] {
             gauges.forget(&[label]);
         }
+    }
+}
+
+/// What is counted of followers.
+#[derive(Debug)]
+pub(crate) struct ReplicationMetrics {
+    /// What enough followers hold.
+    pub(crate) replicated_size: Gauge,
+    /// 1 while fewer followers than required hold the log.
+    pub(crate) followers_missing: Gauge,
+    /// What each follower holds.
+    pub(crate) follower_size: Gauges,
+    /// Unix time of each follower's last good answer.
+    pub(crate) follower_success_time_s: Gauges,
+    /// 1 while a follower holds more than this log has.
+    pub(crate) follower_ahead: Gauges,
+    /// 1 while a follower holds another tree.
+    pub(crate) follower_contradicts: Gauges,
+}
+
+impl ReplicationMetrics {
+    fn register(registry: &Registry) -> Result<Self, MetricsError> {
+        let gauge = |name, help| registry.gauge(name, help);
+        let by_follower = |name, help| registry.gauges(name, help, &["follower"]);
+        Ok(Self {
+            replicated_size: gauge(
+                "sigsum_log_replicated_size",
+                "Leaves that as many followers hold as are required.",
+            )?,
+            followers_missing: gauge(
+                "sigsum_log_followers_missing",
+                "1 while fewer followers than required hold the log.",
+            )?,
+            follower_size: by_follower("sigsum_log_follower_size", "Leaves the follower holds.")?,
+            follower_success_time_s: by_follower(
+                "sigsum_log_follower_success_time_seconds",
+                "Unix time of the follower's last good answer.",
+            )?,
+            follower_ahead: by_follower(
+                "sigsum_log_follower_ahead",
+                "1 while the follower holds more leaves than this log has.",
+            )?,
+            follower_contradicts: by_follower(
+                "sigsum_log_follower_contradicts",
+                "1 while the follower holds another tree than this log.",
+            )?,
+        })
     }
 }
 

@@ -13,6 +13,7 @@ use crate::engine::head::{Answer, Due, HeadEngine, Request};
 use crate::guard::{GuardGate, Outdated};
 use crate::handle::RunError;
 use crate::metrics::{LogMetrics, gauge_value};
+use crate::replication::Limit;
 use crate::served::{Served, ServedHead};
 use crate::witnesses::{Asker, KnownPeer, Outcome};
 pub(crate) use change::NewRules;
@@ -44,7 +45,10 @@ pub(crate) struct Publisher {
     pub(crate) served: Arc<Served>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) metrics: Arc<LogMetrics>,
-    pub(crate) grown: watch::Receiver<TreeSize>,
+    /// How far heads may go.
+    pub(crate) followed: Limit,
+    /// Hears of each signed head's size, once it is durable.
+    pub(crate) signed: watch::Sender<TreeSize>,
     pub(crate) status: watch::Sender<HeadStatus>,
     /// What the operator wants other than at the start.
     pub(crate) changes: mpsc::Receiver<NewRules>,
@@ -107,7 +111,7 @@ impl Publisher {
             tokio::select! {
                 () = shutdown.triggered() => {}
                 () = sleep => {}
-                changed = self.grown.changed() => {
+                changed = self.followed.signable.changed() => {
                     // It ends after the servers do, which wait for the shutdown.
                     if changed.is_err() && !shutdown.is_triggered() {
                         return Err(RunError::Sequencer);
@@ -115,6 +119,9 @@ impl Publisher {
                 }
                 Some(head) = running.heads.join_next() => self.head_ended(head, &mut running),
                 Some(answer) = running.asked.join_next_with_id() => self.answered(answer, &mut running),
+                Some((follower, known)) = self.followed.heard.recv() => {
+                    self.engine.follower_heard(running.started.elapsed(), follower, known);
+                }
                 Some(new) = self.changes.recv() => self.change(new, &mut running),
             }
             // Answers that came together are published together.
@@ -129,7 +136,7 @@ impl Publisher {
 
     fn next_sleep(&self, running: &Running) -> Duration {
         let now = running.started.elapsed();
-        let size = *self.grown.borrow();
+        let size = *self.followed.signable.borrow();
         let mut wake = self.engine.next_wake(now, size);
         if running.unpublished.is_some() {
             wake = wake.min(running.store_again);
@@ -139,7 +146,7 @@ impl Publisher {
 
     /// Does what is due.
     async fn act(&mut self, now: Duration, running: &mut Running) {
-        let size = *self.grown.borrow_and_update();
+        let size = *self.followed.signable.borrow_and_update();
         self.engine.tick(now);
         self.engine.committed(now, size);
         match self.engine.due(now, size) {
@@ -147,8 +154,9 @@ impl Publisher {
                 self.engine.signing();
                 let maker = self.maker.clone();
                 let is_guarded = self.engine.is_guarded();
+                let limit = self.followed.is_limited.then_some(size);
                 running.heads.spawn(async move {
-                    if is_guarded { maker.make_first().await } else { maker.make().await }
+                    if is_guarded { maker.make_first().await } else { maker.make(limit).await }
                 });
             }
             Due::Refresh => self.engine.refresh(now),
@@ -176,7 +184,9 @@ impl Publisher {
         let now = running.started.elapsed();
         match ended {
             Ok(Ok(head)) => {
-                self.metrics.signed_size.set(gauge_value(head.signed.tree_head.size.0));
+                let size = head.signed.tree_head.size;
+                self.metrics.signed_size.set(gauge_value(size.0));
+                self.signed.send_replace(size);
                 match &head.sth_error {
                     Some(error) => self.failed("sth", error, running),
                     None => self.works(&["integrate", "sign", "store", "sth"], running),

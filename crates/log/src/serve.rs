@@ -2,14 +2,14 @@
 
 mod external;
 mod html;
-mod internal;
 mod page;
+mod replica;
 mod status;
 mod tile_cache;
 mod tiles;
 
-pub(crate) use external::{External, Metrics as EndpointsMetrics, router as external_router};
-pub(crate) use internal::router as internal_router;
+pub(crate) use external::{External, Metrics as EndpointsMetrics, router as external_router, with};
+pub(crate) use replica::{Replica, Waiting, routes as replica_routes, waits};
 pub(crate) use status::routes as status_router;
 pub(crate) use tile_cache::TileCache;
 

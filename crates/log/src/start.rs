@@ -1,6 +1,6 @@
 //! Starts a log: opens its data and puts the parts together.
 
-use crate::api::LogService;
+use crate::api::{Gates, LogService};
 use crate::config::{Config, FileConfigError};
 use crate::engine::cosigned::CosignedHead;
 use crate::engine::guard::GuardRules;
@@ -11,8 +11,9 @@ use crate::metrics::{CommitObserver, LogMetrics, gauge_value};
 use crate::open;
 use crate::publisher::{HeadMaker, HeadStatus, Publisher};
 use crate::reload::{Reloader, ServiceRules};
+use crate::replication;
 use crate::sequencer::{Sequencer, SequencerThread};
-use crate::serve::{self, External};
+use crate::serve::{self, External, Replica};
 use crate::served::{Served, ServedHead};
 use crate::signing::WatchedSigner;
 use crate::status::{Board, Live};
@@ -85,6 +86,17 @@ pub enum StartError {
         /// The directory.
         dir: PathBuf,
     },
+    /// Configuration: a follower whose every answer would be a tree head of the log.
+    #[error("follower {0} has the log's own key; a follower needs a key of its own")]
+    FollowerHasLogKey(String),
+    /// Configuration: another node of the log that cannot be asked.
+    #[error("{url}: {problem}")]
+    NodeUrl {
+        /// Its URL.
+        url: String,
+        /// What is wrong with it.
+        problem: String,
+    },
     /// Disk: the published checkpoint cannot be read.
     #[error("the published checkpoint in the data directory: {0}")]
     Checkpoint(#[from] CheckpointError),
@@ -130,8 +142,7 @@ pub async fn start(config: Config, context: Context) -> Result<Handle, StartErro
     let listeners = listen(&config).await?;
 
     let metrics = LogMetrics::register(&context.service.metrics)?;
-    let now_s = context.service.clock.now_s();
-    show_restored(&metrics, store.committed_size(), &served, now_s);
+    show_restored(&metrics, store.committed_size(), &served, context.service.clock.now_s());
     let parts = &context.service.health;
     let shutdown = context.service.shutdown.child();
     let (indexing, indexed) = watch_index(store.clone(), parts.part("leaf index"));
@@ -141,7 +152,10 @@ pub async fn start(config: Config, context: Context) -> Result<Handle, StartErro
     let (sequencer, sequencing, growth) = sequencer(&store, &metrics, parts.part("journal"))?;
     let rules = Arc::new(ArcSwap::from_pointee(ServiceRules::of(&config)));
     let (guard, guarded) = GuardGate::new(&context.service)?;
-    let service = LogService::new(store.clone(), sequencer, served.clone(), rules.clone(), guarded);
+    let (signed, replica) = Replica::of(&store, &growth, &shutdown);
+    let followed = replication::begin(&config, &context, &store, &metrics, growth, &shutdown)?;
+    let gates = Gates { guard: guarded, replicated: followed.replicated() };
+    let service = LogService::new(store.clone(), sequencer, served.clone(), rules.clone(), gates);
 
     let (status, heads) = watch::channel(HeadStatus::default());
     let (change, changes) = mpsc::channel(1);
@@ -149,7 +163,6 @@ pub async fn start(config: Config, context: Context) -> Result<Handle, StartErro
     let live = Live::new(&store, &served, &heads, &signer, &rules);
     let board = Arc::new(Board::new(&config, &context, &prefix, live));
     let watch = Watch::new(&board, &metrics, config.interval);
-    let watching = tokio::spawn(watch.run(shutdown.clone()));
     let engine = engine(&config, &context, &peers, &*store, restored);
     let publisher = Publisher {
         engine,
@@ -159,16 +172,16 @@ pub async fn start(config: Config, context: Context) -> Result<Handle, StartErro
         served,
         clock: context.service.clock.clone(),
         metrics: metrics.clone(),
-        grown: growth,
+        followed: followed.limit,
+        signed,
         status,
         changes,
         health: parts.part("tree head"),
         guard,
     };
     let publishing = tokio::spawn(publisher.run(shutdown.clone()));
-    let routers =
-        Routers { context: &context, prefix: &prefix, service: &service, board: board.clone() };
-    let (external, internal) = routers.serve(listeners, &metrics, &shutdown);
+    let routers = Routers::new(&context, &prefix, &service, &board);
+    let (external, internal) = routers.serve(listeners, replica, &metrics, &shutdown);
     let reloader = Reloader::new(config, context.policy, rules, change);
     Ok(Handle::new(Parts {
         prefix,
@@ -177,7 +190,8 @@ pub async fn start(config: Config, context: Context) -> Result<Handle, StartErro
         store,
         heads,
         board,
-        watching,
+        watching: tokio::spawn(watch.run(shutdown.clone())),
+        replication: followed.replication,
         shutdown,
         external,
         internal,
@@ -206,15 +220,25 @@ struct Routers<'a> {
     board: Arc<Board>,
 }
 
-impl Routers<'_> {
+impl<'a> Routers<'a> {
+    fn new(
+        context: &'a Context,
+        prefix: &'a Prefix,
+        service: &'a LogService,
+        board: &Arc<Board>,
+    ) -> Self {
+        Self { context, prefix, service, board: board.clone() }
+    }
+
     fn serve(
         &self,
         (external, internal): (Listener, Option<Listener>),
+        replica: Replica,
         metrics: &LogMetrics,
         shutdown: &Shutdown,
     ) -> (ServerHandle, Option<ServerHandle>) {
         let serve = |listener, router| spawn(listener, router, shutdown, Limits::default());
-        let internal = internal.map(|listener| serve(listener, self.internal()));
+        let internal = internal.map(|listener| serve(listener, self.internal(replica)));
         (serve(external, self.external(metrics)), internal)
     }
 
@@ -228,12 +252,12 @@ impl Routers<'_> {
         })
     }
 
-    fn internal(&self) -> Router {
+    fn internal(&self, replica: Replica) -> Router {
         let process = &self.context.service;
-        let followed = serve::internal_router(self.service.clone(), self.prefix);
         let health = health::routes(process.health.clone());
         let watched = metrics::routes(process.metrics.clone()).merge(health);
-        finish(followed.merge(watched).merge(serve::status_router(self.board.clone())))
+        let nodes = serve::replica_routes(replica, self.prefix);
+        finish(nodes.merge(watched).merge(serve::status_router(self.board.clone())))
     }
 }
 
@@ -329,8 +353,8 @@ fn engine(
     let guard = GuardRules {
         signed_size: store.load_head().map(|head| head.tree_head.size).unwrap_or_default(),
         committed_size: store.committed_size(),
-        followers: 0,
-        required_followers: 0,
+        followers: config.replication.followers.len(),
+        required_followers: config.replication.required,
         lenient: config.publish_without_quorum,
     };
     let restored = Restored { published, guard: Some(guard) };

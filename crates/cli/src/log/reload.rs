@@ -1,6 +1,6 @@
 //! Reading the configuration: at the start of a log, and again while it runs.
 
-use super::{Primary, config_path, follower_key, policy_doubt, read_policy, settings};
+use super::{Primary, config_path, node_key, policy_doubt, read_policy, settings};
 use crate::failure::Failure;
 use sigsum_core::policy::Policy;
 use sigsum_log::config::Settings;
@@ -22,7 +22,7 @@ impl Loaded {
         watched.clear();
         watched.add(&config_path(flags.config.as_deref()));
         let mut settings = settings(flags.clone())?;
-        settings.config.replication = settings.replication.clone().with_keys(follower_key)?;
+        settings.config.replication = settings.replication.clone().with_keys(node_key)?;
         if let Some(path) = &settings.policy_file {
             watched.add(path);
         }

@@ -6,15 +6,8 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 /// Keys of log-go's configuration that this version ignores or refuses; the guide says so in words.
-const KEYS_OF_LOG_GO_ALONE: &[&str] = &[
-    "trillian-rpc-server",
-    "trillian-tree-id-file",
-    "rate-limit-file",
-    "allow-test-domain",
-    "secondary-url",
-    "secondary-pubkey-file",
-    "primary-url",
-];
+const KEYS_OF_LOG_GO_ALONE: &[&str] =
+    &["trillian-rpc-server", "trillian-tree-id-file", "rate-limit-file", "allow-test-domain"];
 
 /// A file of the repository.
 pub(crate) fn document(name: &str) -> String {
@@ -163,7 +156,7 @@ fn commands_and_flags_that_do_not_exist_are_found() {
     let mut check = |line: &str| program.check(&words_of(line).unwrap());
     assert_eq!(check("sigsum verify -p policy -k k.pub f.proof < f"), Ok(()));
     assert_eq!(check("sigsum log primary --data-dir=log"), Ok(()));
-    assert_eq!(check("sigsum log secondary"), Err("sigsum log: no command secondary".to_owned()));
+    assert_eq!(check("sigsum log tertiary"), Err("sigsum log: no command tertiary".to_owned()));
     assert_eq!(check("sigsum verify --quiet"), Err("sigsum verify: no flag --quiet".to_owned()));
     assert_eq!(check("sigsum submit -x f"), Err("sigsum submit: no flag -x".to_owned()));
 }
@@ -180,10 +173,16 @@ fn listed(text: &str, heading: &str) -> Vec<String> {
 fn the_configuration_of_a_log_is_read_and_has_every_key() {
     use sigsum_log::config::FileConfig;
     let text = document("docs/log.md");
-    let [file] = blocks(&text, "toml")[..] else { panic!("one configuration file") };
-    FileConfig::parse(file).unwrap().into_settings().unwrap();
+    for file in blocks(&text, "toml") {
+        let parsed = FileConfig::parse(file).unwrap();
+        match parsed.secondary.primary_url {
+            Some(_) => drop(parsed.into_secondary_settings().unwrap()),
+            None => drop(parsed.into_settings().unwrap()),
+        }
+    }
 
-    let keys = listed(&text, "## Configuration file");
+    let mut keys = listed(&text, "## Configuration file");
+    keys.extend(listed(&text, "## Followers"));
     // Of a file that sets nothing, the debug form names every key.
     let shown = format!("{:?}", FileConfig::default());
     let before_none = shown.split(": None").map(|part| part.rsplit([' ', '{']).next().unwrap());
@@ -194,11 +193,12 @@ fn the_configuration_of_a_log_is_read_and_has_every_key() {
         .collect();
     assert!(all.len() > 10, "{all:?}");
     for key in &all {
-        let nested = format!("primary.{key}");
-        assert!(keys.contains(key) || keys.contains(&nested), "docs/log.md lacks {key}: {keys:?}");
+        let names = [key.clone(), format!("primary.{key}"), format!("secondary.{key}")];
+        assert!(names.iter().any(|name| keys.contains(name)), "docs/log.md lacks {key}: {keys:?}");
     }
-    for key in &keys {
+    for key in keys.iter().filter(|key| *key != "primary.followers") {
         let key = key.strip_prefix("primary.").unwrap_or(key);
+        let key = key.strip_prefix("secondary.").unwrap_or(key);
         assert!(all.iter().any(|known| known == key), "docs/log.md has {key}, which is none");
     }
 }

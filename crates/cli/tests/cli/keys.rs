@@ -95,6 +95,7 @@ fn a_link_named_sigsum_key_is_sigsum_key() {
     std::fs::create_dir(sandbox.path("bin")).unwrap();
     let made = sandbox.run(&["links", "bin"]).ok().stdout;
     assert!(made.contains("sigsum-log-primary -> sigsum log primary"), "{made}");
+    assert!(made.contains("sigsum-log-secondary -> sigsum log secondary"), "{made}");
     let mut command = std::process::Command::new(sandbox.path("bin/sigsum-key"));
     command.args(["generate", "-o", "k"]).current_dir(sandbox.path(""));
     run_command(command, b"").ok();

@@ -1,7 +1,9 @@
 //! Metrics of a running log and a running witness, compared with their document.
 
+use crate::copies::Replicated;
 use crate::documents::document;
 use crate::harness::{Network, http};
+use sigsum_keys::Ed25519Signer;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Names and kinds of the page of metrics.
@@ -48,7 +50,19 @@ fn the_metrics_of_a_log_are_those_of_the_document() {
     network.sandbox.key("k");
     let submit = ["submit", "-p", "policy", "-k", "k", "-o", "p"];
     network.sandbox.run_with(&submit, b"data").ok();
-    compare(&shown(&network.log.as_mut().unwrap().internal_url()), "\n## Log\n");
+    let mut page = shown(&network.log.as_mut().unwrap().internal_url());
+    // What is told of followers, by a log that has some.
+    let log = Replicated::start(1, 1);
+    log.settle(&Ed25519Signer::generate().unwrap(), 0);
+    page.append(&mut shown(&log.internal_url));
+    compare(&page, "\n## Log\n");
+}
+
+#[test]
+fn the_metrics_of_a_follower_are_those_of_the_document() {
+    let log = Replicated::start(1, 1);
+    log.settle(&Ed25519Signer::generate().unwrap(), 0);
+    compare(&shown(&log.copies[0].internal_url), "\n## Follower\n");
 }
 
 #[test]
@@ -73,7 +87,8 @@ fn the_metrics_of_a_witness_are_those_of_the_document() {
 
 /// All names of the document's tables.
 pub(crate) fn documented_everywhere() -> BTreeSet<String> {
-    let sections = ["\n## Log\n", "\n## Witness\n", "\n## Probe\n", "\n## Process\n"];
+    let sections =
+        ["\n## Log\n", "\n## Follower\n", "\n## Witness\n", "\n## Probe\n", "\n## Process\n"];
     sections.into_iter().flat_map(|heading| documented(heading).into_keys()).collect()
 }
 

@@ -16,12 +16,18 @@ pub const MAX_ERROR_BODY_BYTES: usize = 4096;
 /// How much of it messages repeat.
 const MAX_SHOWN_CHARS: usize = 200;
 
+/// Header of an answer that would have been kept back, as far as the request allowed, had there been
+/// nothing new: the asker may come again at once. Between the nodes of a log.
+pub const WAITED_HEADER: &str = "sigsum-waits";
+
 /// An answer, whatever its status.
 #[derive(Debug)]
 pub(crate) struct Answer {
     pub(crate) status: u16,
     /// Seconds, from the `Retry-After` header.
     pub(crate) retry_after_s: Option<u64>,
+    /// Whether it has [`WAITED_HEADER`].
+    pub(crate) waits: bool,
     /// The whole body of a success; the first [`MAX_ERROR_BODY_BYTES`] of anything else.
     pub(crate) body: Bytes,
 }
@@ -77,6 +83,18 @@ impl Endpoint {
         self.run("GET", &url, self.client.get(url.clone()), max_bytes).await
     }
 
+    /// As [`Self::get`], with a query.
+    pub(crate) async fn get_with(
+        &self,
+        path: &str,
+        query: &str,
+        max_bytes: usize,
+    ) -> Result<Answer, ApiError> {
+        let mut url = self.base.with_path(path);
+        url.set_query(Some(query));
+        self.run("GET", &url, self.client.get(url.clone()), max_bytes).await
+    }
+
     /// Posts a body to a path; an answer of up to `max_bytes` is read.
     pub(crate) async fn post(
         &self,
@@ -126,6 +144,7 @@ async fn exchange(request: reqwest::RequestBuilder, max_bytes: usize) -> Result<
     let mut response = request.send().await.map_err(Failure::Transport)?;
     let status = response.status();
     let retry_after_s = retry_after_s(response.headers());
+    let waits = response.headers().contains_key(WAITED_HEADER);
     let max_bytes = if status.is_success() { max_bytes } else { MAX_ERROR_BODY_BYTES };
     let too_long = Failure::TooLong { status: status.as_u16() };
     let announced = response.content_length().and_then(|bytes| usize::try_from(bytes).ok());
@@ -146,7 +165,7 @@ async fn exchange(request: reqwest::RequestBuilder, max_bytes: usize) -> Result<
             _ => body.extend_from_slice(&chunk),
         }
     }
-    Ok(Answer { status: status.as_u16(), retry_after_s, body: body.freeze() })
+    Ok(Answer { status: status.as_u16(), retry_after_s, waits, body: body.freeze() })
 }
 
 /// `Retry-After` in seconds; a date counts from the answer's own `Date` (RFC 9110 section 10.2.3).
@@ -197,7 +216,7 @@ mod tests {
 
     fn detail(body: &str) -> String {
         let body = Bytes::copy_from_slice(body.as_bytes());
-        Answer { status: 400, retry_after_s: None, body }.detail()
+        Answer { status: 400, retry_after_s: None, waits: false, body }.detail()
     }
 
     #[test]

@@ -115,6 +115,12 @@ pub enum FileConfigError {
         /// The other.
         second: String,
     },
+    /// A secondary that does not know what to follow.
+    #[error("primary-url is not set: whom to follow, the primary's internal endpoint")]
+    PrimaryUrlMissing,
+    /// A follower that forgets.
+    #[error("backend = \"ephemeral\": a follower that keeps nothing is none; remove the line")]
+    EphemeralFollower,
     /// A number outside of its range.
     #[error("{key} must be from {min} to {max}")]
     OutOfRange {
@@ -318,9 +324,6 @@ impl Config {
             return out_of_range("witness-requests-per-day", 1, u32::MAX.into());
         }
         self.replication.check()?;
-        if !self.replication.is_none() {
-            return Err(FileConfigError::NotSupported { key: "followers" });
-        }
         if self.interval.is_zero() {
             return out_of_range("interval (nanoseconds)", 1, i64::MAX.unsigned_abs());
         }

@@ -4,7 +4,7 @@
 use super::blocking;
 use crate::signing::{SigningError, WatchedSigner};
 use crate::sth::SthFile;
-use sigsum_core::{PublicKey, SignedTreeHead, TreeHead};
+use sigsum_core::{PublicKey, SignedTreeHead, TreeHead, TreeSize};
 use sigsum_store::durable::FileError;
 use sigsum_store::{LogStore, StoreError};
 use std::sync::Arc;
@@ -62,12 +62,23 @@ impl HeadMaker {
         self.make_of(tree).await
     }
 
-    /// Makes a head of all committed leaves. The head that was signed last is returned as it is
-    /// where the tree has not grown: nobody needs a second signature over it.
-    pub(crate) async fn make(&self) -> Result<NewHead, HeadError> {
+    /// Makes a head of all committed leaves, or of so many where followers limit it. The head that
+    /// was signed last is returned as it is where the tree has not grown: nobody needs a second
+    /// signature over it.
+    pub(crate) async fn make(&self, limit: Option<TreeSize>) -> Result<NewHead, HeadError> {
         let store = self.store.clone();
-        let tree = blocking(move || store.integrate()).await.map_err(HeadError::Integrate)?;
-        self.make_of(tree).await
+        let tree = blocking(move || {
+            let tree = store.integrate()?;
+            // What was signed stays signed, whatever followers have lost since.
+            let signed = store.load_head().map(|last| last.tree_head.size).unwrap_or_default();
+            match limit.map(|limit| limit.max(signed)) {
+                Some(size) if size < tree.size => {
+                    Ok(TreeHead { size, root_hash: store.root_hash(size)? })
+                }
+                _ => Ok(tree),
+            }
+        });
+        self.make_of(tree.await.map_err(HeadError::Integrate)?).await
     }
 
     async fn make_of(&self, tree: TreeHead) -> Result<NewHead, HeadError> {

@@ -23,7 +23,7 @@ use std::future::Future;
 use std::sync::Arc;
 
 /// Path parameter that stands for everything behind an endpoint's slash.
-const REST: &str = "{*rest}";
+pub(super) const REST: &str = "{*rest}";
 
 /// What the handlers share.
 pub(crate) struct External {
@@ -88,7 +88,7 @@ pub(crate) fn router(external: External) -> Router {
 }
 
 /// `(400) Bad Request`, as log-go says to anything but two parameters.
-fn wrong_parameters() -> Response {
+pub(super) fn wrong_parameters() -> Response {
     text_error(StatusCode::BAD_REQUEST, "Bad Request")
 }
 
@@ -162,15 +162,15 @@ async fn get_leaves(State(external): State<Shared>, path: RestOfPath) -> Respons
 }
 
 /// What follows an endpoint's slash, percent-decoded; an error where that is no UTF-8.
-type RestOfPath = Result<Path<String>, PathRejection>;
+pub(super) type RestOfPath = Result<Path<String>, PathRejection>;
 
 /// A path that cannot be decoded has wrong parameters like any other.
-fn rest(path: RestOfPath) -> Result<String, PathError> {
+pub(super) fn rest(path: RestOfPath) -> Result<String, PathError> {
     path.map(|Path(rest)| rest).map_err(|_| PathError::Parameters)
 }
 
 /// Answers a request whose parameters were read.
-pub(super) async fn with<T, F: Future<Output = Result<Vec<u8>, ApiError>>>(
+pub(crate) async fn with<T, F: Future<Output = Result<Vec<u8>, ApiError>>>(
     parameters: Result<T, PathError>,
     answer: impl FnOnce(T) -> F,
 ) -> Response {

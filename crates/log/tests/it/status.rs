@@ -5,8 +5,9 @@ use async_trait::async_trait;
 use sigsum_api::{AddCheckpointError, WitnessApi};
 use sigsum_core::note::SignatureLine;
 use sigsum_core::wire::witness::AddCheckpointRequest;
-use sigsum_core::{PublicKey, Signature};
+use sigsum_core::{PublicKey, Signature, TreeSize};
 use sigsum_keys::{SignError, Signer};
+use sigsum_log::engine::peer::Condition;
 use sigsum_log::{Overview, WitnessPeer, Witnesses};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -63,7 +64,14 @@ async fn the_status_tells_size_signer_quorum_and_each_witness() {
 
 #[tokio::test]
 async fn a_witness_that_is_ahead_is_told_in_words() {
-    let (_setup, log) = log_with(2, Mood::Ahead(77)).await;
+    let (setup, log) = log_with(2, Mood::Good).await;
+    // Before the start guard has let the log go on, it would end.
+    setup.witnesses[1].is(Mood::Ahead(77));
+    log.submit(2..3).await;
+    let size = TreeSize(77);
+    let is_ahead =
+        |s: &sigsum_log::Status| s.heads.witnesses[1].condition == Condition::Ahead { size };
+    assert!(log.handle.until(is_ahead).await);
     let status: Overview = log.handle.overview();
     assert_eq!(status.witnesses[1].state, "ahead");
     let problem = status.witnesses[1].problem.clone().expect("told");
