@@ -1,9 +1,11 @@
 //! `sigsum log`: run a log and prepare its directory (flags of sigsum-log-primary and
 //! sigsum-mktree).
 
+mod backup;
 mod fsck;
 mod reload;
 mod secondary;
+mod status;
 
 use crate::failure::{Failure, key_failure};
 use crate::files::{agent_socket, print, read_text_file};
@@ -31,8 +33,12 @@ pub(crate) enum Command {
     Secondary(Box<secondary::Secondary>),
     /// Prepare a new log: its data directory, or log-go's startup file
     Init(Init),
-    /// Check a stopped log's data directory, every byte of it
+    /// Check a stopped log's data directory, every byte of it, and mend it
     Fsck(fsck::Fsck),
+    /// Copy a log's directory while the log runs, or bring such a copy up to date
+    Backup(backup::Backup),
+    /// Say how a log does
+    Status(status::Status),
 }
 
 /// Options of `log primary`; each goes before the same key of the configuration file.
@@ -148,6 +154,8 @@ pub(crate) fn run(command: Command) -> Result<(), Failure> {
         Command::Secondary(flags) => secondary::run(*flags),
         Command::Init(options) => init(&options),
         Command::Fsck(options) => fsck::run(&options),
+        Command::Backup(options) => backup::run(&options),
+        Command::Status(options) => status::run(&options),
     }
 }
 
@@ -329,8 +337,8 @@ fn with_remedy(failure: Failure, error: &StoreError) -> Failure {
             failure.remedy("check --data-dir and --key-file: they belong to different logs")
         }
         StoreError::Damaged { .. } => failure.remedy(
-            "do not delete anything, and do not start from an older copy of the directory: bring \
-             back the newest copy of the named file alone, and try again",
+            "do not delete anything, and do not start from an older copy of the directory: \
+             `sigsum log fsck` names all that is wrong, and what can be done about it",
         ),
         _ => failure,
     }

@@ -22,6 +22,15 @@ pub enum Damage {
         /// Bytes that are there; `expected + 1` stands for any larger number.
         got: usize,
     },
+    /// The disk does not give it.
+    #[error("cannot be read: {0}")]
+    Unreadable(String),
+    /// Another file has other hashes for the same leaves.
+    #[error("contradicts {other}")]
+    Contradicts {
+        /// The other file.
+        other: String,
+    },
     /// The first lines of a state file are not those of its kind and version.
     #[error("does not begin with \"{0}\" and a checksum")]
     Header(String),

@@ -19,6 +19,7 @@
 //! | `published`   | the head that is served, with its cosignatures                        |
 //! | `identity`    | whose log it is: the hash of its key                                  |
 //! | `role`        | whether the node is a primary or a follower, with the log's key; a primary that never was anything else has none |
+//! | `damaged/`    | copies of what [`fsck`] replaced                                      |
 //! | `LOCK`        | locked while a process has the directory                              |
 //!
 //! Everything else is derived. The index of leaves by hash is in memory only and built anew at every
@@ -26,10 +27,12 @@
 
 mod audit;
 mod background;
+pub mod backup;
 mod bundle;
 pub mod durable;
 mod error;
 pub mod fs;
+pub mod fsck;
 mod heads;
 mod index;
 mod journal;

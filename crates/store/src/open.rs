@@ -139,7 +139,7 @@ fn damaged(place: &Place, name: &str, damage: Damage) -> StoreError {
     StoreError::damaged(place.join(name), damage)
 }
 
-fn take_lock(place: &Place) -> Result<LockFile, StoreError> {
+pub(crate) fn take_lock(place: &Place) -> Result<LockFile, StoreError> {
     LockFile::acquire_on(place.fs(), &place.join(LOCK)).map_err(|error| match error {
         LockError::Held { .. } => StoreError::Locked { dir: place.path().to_owned() },
         LockError::File(error) => StoreError::File(error),
@@ -147,7 +147,7 @@ fn take_lock(place: &Place) -> Result<LockFile, StoreError> {
 }
 
 /// Whether a directory holds more than what a cut short initialisation leaves.
-fn is_in_use(place: &Place) -> Result<bool, StoreError> {
+pub(crate) fn is_in_use(place: &Place) -> Result<bool, StoreError> {
     for kind in [Kind::Identity, Kind::Head, Kind::Published] {
         if place.len(kind.name())?.is_some() {
             return Ok(true);
@@ -170,7 +170,7 @@ fn check_identity(place: &Place, log_key: &PublicKey) -> Result<(), StoreError> 
 }
 
 /// Reads the partial tiles at the right edge, and holds the last leaves against their hashes.
-fn load_edges(place: &Place, recorded: TreeHead) -> Result<TreeState, StoreError> {
+pub(crate) fn load_edges(place: &Place, recorded: TreeHead) -> Result<TreeState, StoreError> {
     let size = recorded.size;
     let mut edges: Vec<Option<Edge>> = TileLevel::hash_levels(size).map(|_| None).collect();
     let mut bundle = Vec::new();
@@ -209,7 +209,7 @@ fn load_edges(place: &Place, recorded: TreeHead) -> Result<TreeState, StoreError
 }
 
 /// Whether the edge leads to the recorded root hash; else finds the tile that does not fit.
-fn check_root(tiles: &Tiles, recorded: TreeHead) -> Result<(), StoreError> {
+pub(crate) fn check_root(tiles: &Tiles, recorded: TreeHead) -> Result<(), StoreError> {
     let snapshot = tiles.snapshot();
     let computed = snapshot.state().head().root_hash;
     if computed == recorded.root_hash {

@@ -60,7 +60,7 @@ impl<'a> TileWriter<'a> {
 }
 
 /// The directories that a file is in, innermost first.
-fn parents(name: &str) -> impl Iterator<Item = &str> {
+pub(crate) fn parents(name: &str) -> impl Iterator<Item = &str> {
     std::iter::successors(name.rsplit_once('/').map(|(dir, _)| dir), |dir| {
         dir.rsplit_once('/').map(|(parent, _)| parent)
     })

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that goes wrong may panic")]
 
 mod at_once;
+mod backup;
 mod bad_checkpoints;
 mod bad_input;
 mod bad_logs;

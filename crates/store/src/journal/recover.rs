@@ -81,6 +81,41 @@ impl Journal {
     }
 }
 
+impl Journal {
+    /// What is wrong with the segments, by name, where the tiles hold the leaves below `integrated`.
+    /// Changes nothing.
+    pub(crate) fn examine(
+        place: &Place,
+        integrated: u64,
+    ) -> Result<Vec<(String, Damage)>, StoreError> {
+        let names = place.list(DIR)?;
+        let segments: Vec<u64> =
+            names.iter().filter_map(|name| super::parse_segment_name(name)).collect();
+        if segments.is_empty() {
+            return Ok(vec![(DIR.to_owned(), Damage::Missing)]);
+        }
+        let (mut damages, mut recovered) = (Vec::new(), Recovered::default());
+        for first in &segments {
+            let mut segment = match Segment::read(place, *first) {
+                Ok(segment) => segment,
+                Err(StoreError::File(error)) => {
+                    let damage = Damage::Unreadable(error.source.to_string());
+                    damages.push((segment_name(*first), damage));
+                    continue;
+                }
+                Err(other) => return Err(other),
+            };
+            if let Err(damage) = segment.walk(integrated, &mut recovered) {
+                damages.push((segment.name.clone(), damage));
+            }
+            if let (true, Some(next)) = (segments.last() == Some(first), segment.continued()) {
+                damages.push((segment_name(next), Damage::Missing));
+            }
+        }
+        Ok(damages)
+    }
+}
+
 /// What most of a fresh segment is; compared in one go.
 const ZEROS: [u8; 4096] = [0; 4096];
 

@@ -4,6 +4,7 @@
 use crate::support::{commit, leaf, leaves, log_key, publish, sign, tree};
 use sigsum_core::{LeafIndex, TreeSize};
 use sigsum_store::fs::sim::{Crash, Disk, Failure, Recording, SimFs};
+use sigsum_store::fsck::examine;
 use sigsum_store::{HeadStore as _, LeafLog as _, Place, Role, Store, StoreError, TreeReader as _};
 use std::collections::HashSet;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -281,6 +282,11 @@ fn check_promises(disk: &Disk, promised: &Promised, as_role: Role, seed: u64) ->
             Err(StoreError::NotInitialised { .. }) => init(&place(&fs), as_role).unwrap(),
             other => drop(other.unwrap()),
         }
+    }
+    if promised.committed < 1000 {
+        let found = examine(&place(&fs), &log_key()).unwrap().findings;
+        // What a start of the log makes again.
+        assert!(found.iter().all(|finding| finding.name == "checkpoint"), "{found:?}");
     }
     let (store, found) = reopen_and_check(&fs, promised);
     let recovery = fs.recording();

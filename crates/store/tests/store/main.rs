@@ -3,9 +3,11 @@
 #![allow(clippy::unwrap_used, reason = "a test that goes wrong may panic")]
 #![allow(clippy::print_stdout, reason = "says which of the many crashes a failure is about")]
 
+mod backup;
 mod crash;
 mod damage;
 mod durable;
+mod fsck;
 mod heads;
 mod life;
 mod open;
