@@ -12,6 +12,7 @@ pub use replication::{Follower, FollowerTable, KeySource, Replication};
 pub use secondary::SecondarySettings;
 
 pub use sigsum_client::{DurationError, GoDuration};
+use sigsum_service::tls::TlsFiles;
 use sigsum_store::Place;
 
 use std::path::PathBuf;
@@ -48,6 +49,8 @@ pub struct Config {
     pub storage: Storage,
     /// Where the public endpoint listens, as `sigsum_service::listen::Endpoint` reads it.
     pub external: String,
+    /// With which certificate that is served over TLS; `None` for plain HTTP behind a proxy.
+    pub tls: Option<TlsFiles>,
     /// Where metrics, health and the followers' get-leaves are served; `None` for nowhere.
     pub internal: Option<String>,
     /// Path in front of the public endpoints' names; slashes at its ends do not count.
@@ -79,6 +82,7 @@ impl Config {
         Self {
             storage,
             external: "127.0.0.1:0".into(),
+            tls: None,
             internal: Some("127.0.0.1:0".into()),
             url_prefix: String::new(),
             max_range: DEFAULT_MAX_RANGE,

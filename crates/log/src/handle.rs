@@ -146,7 +146,8 @@ impl Handle {
     pub fn url(&self) -> Option<String> {
         let address = self.external_addr()?;
         let path = self.prefix.route("");
-        Some(format!("http://{address}{}", path.trim_end_matches('/')))
+        let scheme = if self.reloader.is_https() { "https" } else { "http" };
+        Some(format!("{scheme}://{address}{}", path.trim_end_matches('/')))
     }
 
     /// The log without HTTP. Clones hold on to the data directory: drop them before another

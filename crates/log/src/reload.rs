@@ -3,9 +3,12 @@
 use crate::config::{Config, FileConfigError, Storage};
 use crate::engine::head::Rules;
 use crate::publisher::NewRules;
+use crate::start::Context;
 use crate::witnesses::{self, WitnessSetupError, Witnesses};
 use arc_swap::ArcSwap;
 use sigsum_core::policy::Policy;
+use sigsum_service::clock::Clock;
+use sigsum_service::tls::{Certificate, Tls, TlsError};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
@@ -51,6 +54,9 @@ pub enum ReloadError {
     /// Configuration: a value that makes no sense.
     #[error(transparent)]
     Config(#[from] FileConfigError),
+    /// Configuration: the certificate.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
     /// Configuration: the witnesses.
     #[error(transparent)]
     Witnesses(#[from] WitnessSetupError),
@@ -65,6 +71,8 @@ pub enum ReloadError {
 pub struct Reloader {
     service: Arc<ArcSwap<ServiceRules>>,
     publisher: mpsc::Sender<NewRules>,
+    tls: Option<Tls>,
+    clock: Arc<dyn Clock>,
     current: Arc<Mutex<Current>>,
 }
 
@@ -78,11 +86,14 @@ struct Current {
 impl Reloader {
     pub(crate) fn new(
         config: Config,
-        policy: Arc<Policy>,
+        context: Context,
         service: Arc<ArcSwap<ServiceRules>>,
         publisher: mpsc::Sender<NewRules>,
+        tls: Option<Tls>,
     ) -> Self {
-        Self { service, publisher, current: Arc::new(Mutex::new(Current { config, policy })) }
+        let (policy, clock) = (context.policy, context.service.clock);
+        let current = Arc::new(Mutex::new(Current { config, policy }));
+        Self { service, publisher, tls, clock, current }
     }
 
     /// Takes up new settings, all of them or none. Returns when they are in force. Requests that are
@@ -93,8 +104,10 @@ impl Reloader {
     pub async fn reload(&self, new: NewSettings) -> Result<Reloaded, ReloadError> {
         new.config.check()?;
         let peers = witnesses::resolve(new.witnesses, &new.policy)?;
-        let reloaded = self.compare(&new.config, &new.policy);
+        let certificate = self.certificate(&new.config)?;
+        let mut reloaded = self.compare(&new.config, &new.policy);
         if reloaded.changed.is_empty() {
+            reloaded.changed.extend(self.show(certificate));
             return Ok(reloaded);
         }
         let (done, taken) = oneshot::channel();
@@ -107,10 +120,30 @@ impl Reloader {
         };
         self.publisher.send(rules).await.map_err(|_| ReloadError::Stopping)?;
         taken.await.map_err(|_| ReloadError::Stopping)?;
+        reloaded.changed.extend(self.show(certificate));
         self.service.store(Arc::new(ServiceRules::of(&new.config)));
         let mut current = self.current.lock().unwrap_or_else(PoisonError::into_inner);
         *current = Current { config: running(&current.config, new.config), policy: new.policy };
         Ok(reloaded)
+    }
+
+    /// The certificate that is in the files now, which must be of use at this time.
+    fn certificate(&self, new: &Config) -> Result<Option<Certificate>, TlsError> {
+        let (Some(_), Some(files)) = (&self.tls, &new.tls) else { return Ok(None) };
+        let certificate = Certificate::read(files)?;
+        certificate.check_time(&*self.clock)?;
+        Ok(Some(certificate))
+    }
+
+    /// Shows this certificate to clients; its key where it is another one than before.
+    fn show(&self, certificate: Option<Certificate>) -> Option<&'static str> {
+        let is_new = self.tls.as_ref()?.replace(certificate?);
+        is_new.then_some("tls-cert-file")
+    }
+
+    /// Whether the public endpoint speaks TLS.
+    pub(crate) fn is_https(&self) -> bool {
+        self.tls.is_some()
     }
 
     fn compare(&self, new: &Config, policy: &Policy) -> Reloaded {
@@ -141,6 +174,7 @@ impl Reloader {
                 ("internal-endpoint", old.internal == new.internal),
                 ("url-prefix", old.url_prefix == new.url_prefix),
                 ("sth-file", old.sth_file == new.sth_file),
+                ("tls-cert-file", old.tls.is_some() == new.tls.is_some()),
                 ("followers", old.replication == new.replication),
             ]),
         }
@@ -157,6 +191,7 @@ fn running(old: &Config, new: Config) -> Config {
         url_prefix: old.url_prefix.clone(),
         sth_file: old.sth_file.clone(),
         replication: old.replication.clone(),
+        tls: new.tls.filter(|_| old.tls.is_some()).or_else(|| old.tls.clone()),
         ..new
     }
 }

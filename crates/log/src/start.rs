@@ -33,6 +33,7 @@ use sigsum_service::metrics::{self, MetricsError};
 use sigsum_service::runner;
 use sigsum_service::serve::{Limits, ServerHandle, spawn};
 use sigsum_service::shutdown::Shutdown;
+use sigsum_service::tls::{Certificate, Tls, TlsError};
 use sigsum_store::{HeadStore as _, LeafLog as _, LogStore, Store, StoreError};
 use std::io;
 use std::path::PathBuf;
@@ -103,6 +104,9 @@ pub enum StartError {
     /// Us: two logs share one registry of metrics.
     #[error(transparent)]
     Metrics(#[from] MetricsError),
+    /// Configuration: the certificate.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
     /// System: no thread for the sequencer.
     #[error("cannot start the sequencer: {0}")]
     Thread(io::Error),
@@ -132,14 +136,14 @@ fn show_restored(metrics: &LogMetrics, committed: TreeSize, served: &Served, now
 /// [`StartError`].
 pub async fn start(config: Config, context: Context) -> Result<Handle, StartError> {
     config.check()?;
-    let prefix = Prefix::parse(&config.url_prefix)?;
+    let (prefix, tls) = (Prefix::parse(&config.url_prefix)?, tls(&config)?);
     let log = context.signer.public_key();
     let peers = witnesses::resolve(context.witnesses.clone(), &context.policy)?;
     let sth = open::sth_file(&config);
     let store = open_beside(&config, sth.clone(), log).await?;
     let served = Arc::new(Served::default());
     let restored = restore(&store, &log, &context.policy, &served)?;
-    let listeners = listen(&config).await?;
+    let listeners = listen(&config, &context, tls.as_ref()).await?;
 
     let metrics = LogMetrics::register(&context.service.metrics)?;
     show_restored(&metrics, store.committed_size(), &served, context.service.clock.now_s());
@@ -182,7 +186,7 @@ pub async fn start(config: Config, context: Context) -> Result<Handle, StartErro
     let publishing = tokio::spawn(publisher.run(shutdown.clone()));
     let routers = Routers::new(&context, &prefix, &service, &board);
     let (external, internal) = routers.serve(listeners, replica, &metrics, &shutdown);
-    let reloader = Reloader::new(config, context.policy, rules, change);
+    let reloader = Reloader::new(config, context, rules, change, tls);
     Ok(Handle::new(Parts {
         prefix,
         reloader,
@@ -261,9 +265,22 @@ impl<'a> Routers<'a> {
     }
 }
 
+/// What clients are shown; `None` for plain HTTP.
+fn tls(config: &Config) -> Result<Option<Tls>, TlsError> {
+    config.tls.as_ref().map(|files| Certificate::read(files).map(Tls::new)).transpose()
+}
+
 /// Binds the external and, where configured, the internal endpoint.
-async fn listen(config: &Config) -> Result<(Listener, Option<Listener>), ListenError> {
-    let external = config.external.parse::<Endpoint>()?.bind().await?;
+async fn listen(
+    config: &Config,
+    context: &Context,
+    tls: Option<&Tls>,
+) -> Result<(Listener, Option<Listener>), StartError> {
+    let mut external = config.external.parse::<Endpoint>()?.bind().await?;
+    if let Some(tls) = tls {
+        external = external.with_tls(tls.clone());
+        tls.watch(&context.service, "sigsum_log")?;
+    }
     let internal = match &config.internal {
         Some(address) => Some(address.parse::<Endpoint>()?.bind().await?),
         None => None,

@@ -6,8 +6,7 @@
 //! [`axum::Router`] and gets back a bound address and a handle that drains.
 //!
 //! # Out of scope
-//! The protocol (`sigsum-api`), files (`sigsum-store`), arguments (`sigsum-cli`) and TLS, which a
-//! reverse proxy in front of the daemon ends.
+//! The protocol (`sigsum-api`), files (`sigsum-store`), arguments (`sigsum-cli`).
 
 pub mod clock;
 pub mod health;
@@ -20,3 +19,4 @@ pub mod reload;
 pub mod runner;
 pub mod serve;
 pub mod shutdown;
+pub mod tls;

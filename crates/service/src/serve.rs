@@ -1,4 +1,4 @@
-//! Serves an axum router on a listener: HTTP/1.1 and HTTP/2 without TLS, within limits, until told
+//! Serves an axum router on a listener: HTTP/1.1 and HTTP/2, with TLS or without, within limits, until told
 //! to stop.
 //!
 //! Every connection costs bounded memory and is closed when it idles, when it sends a request's
@@ -26,6 +26,7 @@ use unread::Unread;
 
 use crate::listen::{BoundAddress, Listener, Stream};
 use crate::shutdown::Shutdown;
+use crate::tls::Tls;
 
 /// Connections served at once; for one more, the one that idles longest is closed, and where none
 /// idles it waits. Room for 64 busy clients of 64 connections each. With [`MAX_HEAD_BYTES`] of
@@ -36,7 +37,7 @@ pub const MAX_CONNECTIONS: usize = 4096;
 /// a domain name of at most 253 bytes and a signature of 128); proxies add some.
 pub const MAX_HEAD_BYTES: usize = 16 * 1024;
 
-/// Time for a request's head to come in whole. The head fits one packet, so this is several
+/// Time for a request's head to come in whole; and before that, for a TLS handshake. The head fits one packet, so this is several
 /// retransmissions over a bad link.
 pub const HEAD_TIMEOUT_MS: u64 = 10_000;
 
@@ -224,7 +225,7 @@ impl Acceptor {
         loop {
             match listener.accept().await {
                 Ok(stream) => match self.slot(slots).await {
-                    Some(slot) => self.spawn(stream, slot),
+                    Some(slot) => self.spawn(stream, listener.tls().cloned(), slot),
                     None => return,
                 },
                 Err(error) if is_about_one_connection(&error) => {}
@@ -251,9 +252,9 @@ impl Acceptor {
         }
     }
 
-    fn spawn(&self, stream: Stream, slot: OwnedSemaphorePermit) {
+    fn spawn(&self, stream: Stream, tls: Option<Tls>, slot: OwnedSemaphorePermit) {
         let member = Crowd::join(&self.crowd);
-        let connection = connection::run(stream, self.setup.clone(), member);
+        let connection = connection::run(stream, tls, self.setup.clone(), member);
         let abort = self.abort.clone();
         tokio::spawn(async move {
             tokio::select! {

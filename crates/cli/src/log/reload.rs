@@ -26,6 +26,9 @@ impl Loaded {
         if let Some(path) = &settings.policy_file {
             watched.add(path);
         }
+        for file in settings.config.tls.iter().flat_map(|tls| [&tls.cert, &tls.key]) {
+            watched.add(file);
+        }
         let policy = read_policy(settings.policy_file.as_deref())?;
         Ok(Self { settings, policy })
     }

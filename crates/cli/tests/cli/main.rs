@@ -35,6 +35,7 @@ mod signed_log;
 mod snapshots;
 mod start;
 mod submit;
+mod tls;
 mod tokens;
 mod wire;
 mod witness;

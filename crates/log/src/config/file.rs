@@ -9,6 +9,7 @@ use super::replication::{self, FollowerTable, KeySource, Replication};
 use super::{Config, GoDuration, LARGEST_MAX_RANGE, Storage};
 use serde::Deserialize;
 use serde::de::IgnoredAny;
+use sigsum_service::tls::TlsFiles;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
@@ -121,6 +122,9 @@ pub enum FileConfigError {
     /// A follower that forgets.
     #[error("backend = \"ephemeral\": a follower that keeps nothing is none; remove the line")]
     EphemeralFollower,
+    /// A certificate without its key, or the other way round.
+    #[error("only one of tls-cert-file and tls-key-file is set; TLS needs both")]
+    HalfTls,
     /// A number outside of its range.
     #[error("{key} must be from {min} to {max}")]
     OutOfRange {
@@ -202,6 +206,10 @@ pub struct FileConfig {
     pub external_endpoint: Option<String>,
     /// Where the internal endpoint listens.
     pub internal_endpoint: Option<String>,
+    /// Ours: certificate of the public endpoint, with those that lead to a root.
+    pub tls_cert_file: Option<PathBuf>,
+    /// Ours: its key.
+    pub tls_key_file: Option<PathBuf>,
     /// Ignored: there is no Trillian.
     pub trillian_rpc_server: Option<String>,
     /// `ephemeral` for memory; empty or absent for the data directory.
@@ -278,6 +286,11 @@ impl FileConfig {
         config.external = self.external_endpoint.unwrap_or_else(|| DEFAULT_EXTERNAL.into());
         config.internal = Some(self.internal_endpoint.unwrap_or_else(|| DEFAULT_INTERNAL.into()));
         config.url_prefix = self.url_prefix.unwrap_or_default();
+        config.tls = match (self.tls_cert_file, self.tls_key_file) {
+            (Some(cert), Some(key)) => Some(TlsFiles { cert, key }),
+            (None, None) => None,
+            _ => return Err(FileConfigError::HalfTls),
+        };
         config.interval = self.interval.map_or(config.interval, |d| d.0);
         config.timeout = self.timeout.map_or(config.timeout, |d| d.0);
         config.min_interval = self.primary.min_interval.map_or(config.min_interval, |d| d.0);

@@ -11,12 +11,15 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpSocket, TcpStream, UnixListener, UnixStream};
 
 use super::{BACKLOG, BoundAddress};
+use crate::tls::Tls;
 
 /// A socket that listens. Dropping it stops listening and removes a unix socket it made.
 #[derive(Debug)]
 pub struct Listener {
     socket: Socket,
     address: BoundAddress,
+    /// What connections begin with, where they do.
+    tls: Option<Tls>,
     /// Removed at drop; empty for sockets that somebody else made.
     _file: Option<SocketFile>,
 }
@@ -45,16 +48,32 @@ impl Listener {
         &self.address
     }
 
+    /// The same, for connections that begin with TLS.
+    #[must_use]
+    pub fn with_tls(self, tls: Tls) -> Self {
+        Self { tls: Some(tls), ..self }
+    }
+
+    /// What connections begin with.
+    pub(crate) fn tls(&self) -> Option<&Tls> {
+        self.tls.as_ref()
+    }
+
     /// Takes over a listening TCP socket in non-blocking mode.
     pub(super) fn from_tcp(socket: TcpListener) -> io::Result<Self> {
         let address = BoundAddress::Tcp(socket.local_addr()?);
-        Ok(Self { socket: Socket::Tcp(socket), address, _file: None })
+        Ok(Self { socket: Socket::Tcp(socket), address, tls: None, _file: None })
     }
 
     /// Takes over a listening unix socket in non-blocking mode; its file stays when it is closed.
     pub(super) fn from_unix(socket: UnixListener) -> io::Result<Self> {
         let path = socket.local_addr()?.as_pathname().map(Path::to_owned).unwrap_or_default();
-        Ok(Self { socket: Socket::Unix(socket), address: BoundAddress::Unix(path), _file: None })
+        Ok(Self {
+            socket: Socket::Unix(socket),
+            address: BoundAddress::Unix(path),
+            tls: None,
+            _file: None,
+        })
     }
 
     /// The next connection. Safe to cancel.

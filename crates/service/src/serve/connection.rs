@@ -5,6 +5,7 @@ use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
@@ -13,6 +14,7 @@ use hyper::body::Incoming;
 use hyper::{Request, Response};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use hyper_util::server::conn::auto;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tower::Service as _;
 
 use super::Limits;
@@ -21,6 +23,7 @@ use super::deadline::Timed;
 use super::unread::Unread;
 use crate::listen::Stream;
 use crate::shutdown::Shutdown;
+use crate::tls::{Application, Tls};
 
 /// What every connection of a server is given.
 #[derive(Clone)]
@@ -39,7 +42,30 @@ pub(super) struct Setup {
 
 /// Serves one connection until either side ends it, or it has to make room. After the shutdown the
 /// requests that have begun are finished and no new ones taken.
-pub(super) async fn run(stream: Stream, setup: Setup, member: Member) {
+pub(super) async fn run(stream: Stream, tls: Option<Tls>, setup: Setup, member: Member) {
+    let Some(tls) = tls else { return serve_http(stream, setup, member).await };
+    let limit = Duration::from_millis(setup.limits.head_timeout_ms);
+    let handshake = tokio::select! {
+        handshake = tokio::time::timeout(limit, tls.accept(stream)) => handshake,
+        () = member.activity().cut() => return,
+        () = setup.shutdown.triggered() => return,
+    };
+    let stream = match handshake {
+        Ok(Ok(stream)) => stream,
+        Ok(Err(error)) => return tracing::debug!(%error, "TLS handshake failed"),
+        Err(_) => return tracing::debug!("TLS handshake took too long"),
+    };
+    match Application::of(&stream) {
+        // On the heap: the state of TLS is larger than that of everything else here.
+        Some(Application::Http) => Box::pin(serve_http(stream, setup, member)).await,
+        None => {}
+    }
+}
+
+async fn serve_http<S>(stream: S, setup: Setup, member: Member)
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
     let Setup { http, router, unread, shutdown, limits } = setup;
     let activity = member.activity();
     let stream = TokioIo::new(Timed::new(stream, Arc::clone(activity), limits));

@@ -9,6 +9,7 @@ mod http2;
 mod limits;
 mod systemd;
 mod texts;
+mod tls;
 
 use std::net::SocketAddr;
 
