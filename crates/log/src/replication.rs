@@ -240,7 +240,9 @@ impl Replication {
             let heard = match judged.answer {
                 Answer::Holds { size, .. } if size > known.size => Heard::News,
                 Answer::Holds { waits, .. } => Heard::Nothing { waits },
-                Answer::Ahead(_) | Answer::Contradicts(_) | Answer::Failed => Heard::Failure,
+                Answer::Ahead(_) | Answer::Contradicts(_) | Answer::Failed | Answer::Invalid => {
+                    Heard::Failure
+                }
             };
             self.note_answer(peer, &judged.answer, begun.elapsed());
             // Where the guard has not taken the last ones yet, the next will do.
@@ -263,14 +265,14 @@ impl Replication {
         asked: Result<Waited<SignedTreeHead>, ApiError>,
         roots: CommittedRoots,
     ) -> Judged {
-        let failed =
-            |roots, problem| Judged { answer: Answer::Failed, problem: Some(problem), roots };
+        let failed = |answer, roots, problem| Judged { answer, problem: Some(problem), roots };
         let Waited { answer: head, waits } = match asked {
             Ok(asked) => asked,
-            Err(error) => return failed(roots, error.to_string()),
+            Err(error) => return failed(no_answer(&error), roots, error.to_string()),
         };
         if !head.verify(&peer.key) {
-            return failed(roots, "its tree head is not signed with the configured key".into());
+            let problem = "its tree head is not signed with the configured key";
+            return failed(Answer::Invalid, roots, problem.into());
         }
         let size = head.tree_head.size;
         if size > self.store.committed_size() {
@@ -282,7 +284,10 @@ impl Replication {
                 Judged { answer: Answer::Holds { size, waits }, problem: None, roots }
             }
             Ok(_) => Judged { answer: Answer::Contradicts(size), problem: None, roots },
-            Err(error) => failed(roots, format!("our own root hash at size {size}: {error}")),
+            Err(error) => {
+                let problem = format!("our own root hash at size {size}: {error}");
+                failed(Answer::Failed, roots, problem)
+            }
         }
     }
 
@@ -301,12 +306,23 @@ impl Replication {
     }
 }
 
+/// A failure that passes by itself is told from an answer that is wrong.
+fn no_answer(error: &ApiError) -> Answer {
+    match error {
+        ApiError::Transport(_)
+        | ApiError::Unavailable { .. }
+        | ApiError::RateLimited { .. }
+        | ApiError::Internal(_) => Answer::Failed,
+        _ => Answer::Invalid,
+    }
+}
+
 /// What an answer says of trees that we may not know.
 fn knowledge(answer: &Answer) -> Knowledge {
     match answer {
         Answer::Holds { size, .. } | Answer::Ahead(size) => Knowledge::UpTo(*size),
         Answer::Contradicts(size) => Knowledge::Other(*size),
-        Answer::Failed => Knowledge::Unheard,
+        Answer::Failed | Answer::Invalid => Knowledge::Unheard,
     }
 }
 

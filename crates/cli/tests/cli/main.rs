@@ -4,6 +4,7 @@
 mod at_once;
 mod backup;
 mod bad_checkpoints;
+mod bad_copies;
 mod bad_input;
 mod bad_logs;
 mod bad_monitored;

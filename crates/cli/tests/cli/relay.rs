@@ -4,6 +4,7 @@
 use std::io::{Read as _, Write as _};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::sync::{Arc, Condvar, Mutex};
+use std::time::Duration;
 
 /// What becomes of bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -12,6 +13,8 @@ enum Way {
     Nowhere,
     /// They go here.
     To(SocketAddr),
+    /// They go there, each piece this much later.
+    Slowly(SocketAddr, Duration),
     /// They are kept for as long as this lasts: a network that drops packets.
     Cut,
 }
@@ -34,6 +37,10 @@ impl State {
         let way = self.way.lock().unwrap();
         match *self.changed.wait_while(way, |way| *way == Way::Cut).unwrap() {
             Way::To(address) => Some(address),
+            Way::Slowly(address, delay) => {
+                std::thread::sleep(delay); // what the test is about, not a wait for anything
+                Some(address)
+            }
             Way::Nowhere | Way::Cut => None,
         }
     }
@@ -67,6 +74,11 @@ impl Relay {
     /// Leads to the server at this URL from now on; connections that are open stay where they are.
     pub(crate) fn lead_to(&self, url: &str) {
         self.turn(Way::To(url.strip_prefix("http://").unwrap().parse().unwrap()));
+    }
+
+    /// The same, with a delay.
+    pub(crate) fn lead_slowly_to(&self, url: &str, delay: Duration) {
+        self.turn(Way::Slowly(url.strip_prefix("http://").unwrap().parse().unwrap(), delay));
     }
 
     /// Nothing comes through, in either direction, nor is any connection refused.

@@ -19,8 +19,10 @@ pub enum Condition {
     Unknown,
     /// It holds a part of our tree, or all of it.
     Good,
-    /// No answer that counts.
+    /// No answer.
     Failing,
+    /// Answers that count for nothing: not signed with its key, or malformed.
+    Invalid,
     /// It holds more than we do: our data is from an earlier time, or another log runs with our key.
     Ahead {
         /// What it holds.
@@ -47,8 +49,10 @@ pub enum Answer {
     Ahead(TreeSize),
     /// It claims another root hash than ours at this size.
     Contradicts(TreeSize),
-    /// No answer, or none that counts.
+    /// No answer.
     Failed,
+    /// An answer that counts for nothing.
+    Invalid,
 }
 
 /// A change that the operator is told of, once.
@@ -192,6 +196,7 @@ impl Followers {
                 follower.size = TreeSize(0);
             }
             Answer::Failed => follower.condition = Condition::Failing,
+            Answer::Invalid => follower.condition = Condition::Invalid,
         }
         if std::mem::discriminant(&before.condition) != std::mem::discriminant(&follower.condition)
         {

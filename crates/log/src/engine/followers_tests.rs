@@ -74,11 +74,13 @@ fn a_follower_that_is_ahead_or_holds_another_tree_counts_for_nothing() {
 #[test]
 fn a_change_of_condition_is_told_once() {
     let mut followers = followers(1, 1);
-    for answer in [Answer::Failed, Answer::Failed, holds(1), holds(2), Answer::Failed] {
+    for answer in
+        [Answer::Failed, Answer::Failed, Answer::Invalid, holds(1), holds(2), Answer::Failed]
+    {
         followers.answered(SECOND, A, answer);
     }
     let told = followers.take_events();
-    let conditions = [Condition::Failing, Condition::Good, Condition::Failing];
+    let conditions = [Condition::Failing, Condition::Invalid, Condition::Good, Condition::Failing];
     assert_eq!(told, conditions.map(|condition| Event::Condition(A, condition)));
     for at in [5, 6, 7] {
         followers.answered(SECOND, A, Answer::Contradicts(TreeSize(at)));

@@ -203,7 +203,7 @@ impl Reporter {
             }
             CopyError::Primary(_) | CopyError::Stopping => {
                 if self.turn(CopyCondition::Failing) {
-                    self.health.waiting("the primary does not answer");
+                    self.health.waiting("nothing can be copied from the primary");
                     tracing::warn!(primary, "cannot copy: {error}");
                 }
             }

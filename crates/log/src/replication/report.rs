@@ -78,7 +78,7 @@ impl Replication {
         let label = |id: FollowerId| self.peers.get(id.0).map_or("", |peer| peer.label.as_str());
         let ours = self.store.committed_size();
         match event {
-            Event::Condition(id, Condition::Failing) => {
+            Event::Condition(id, Condition::Failing | Condition::Invalid) => {
                 let follower = label(id);
                 tracing::warn!(follower, "follower fails: {problem}");
             }
@@ -112,7 +112,7 @@ impl Replication {
 
 fn note_condition(follower: &str, condition: Condition, ours: TreeSize) {
     match condition {
-        Condition::Unknown | Condition::Failing => {}
+        Condition::Unknown | Condition::Failing | Condition::Invalid => {}
         Condition::Good => tracing::info!(follower, "follower follows"),
         Condition::Ahead { size } => tracing::error!(
             follower, %size, committed = %ours,
