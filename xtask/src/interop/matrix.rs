@@ -44,6 +44,12 @@ const ROWS: &[Row] = &[
         module: "our_witness",
     },
     Row {
+        ours: "log, secondary",
+        peer: "sigsum-log-secondary, sigsum-log-primary on Trillian and ephemeral",
+        shown: "each behind the other; restarts of either follower",
+        module: "secondaries",
+    },
+    Row {
         ours: "verify, key, token, policy",
         peer: "sigsum-verify, sigsum-key, sigsum-token, sigsum-policy, spicy",
         shown: "each output of one read by the other; random and mutated proofs and policies",

@@ -38,7 +38,8 @@ impl State {
         match *self.changed.wait_while(way, |way| *way == Way::Cut).unwrap() {
             Way::To(address) => Some(address),
             Way::Slowly(address, delay) => {
-                std::thread::sleep(delay); // what the test is about, not a wait for anything
+                // What the test is about, not a wait for anything.
+                std::thread::park_timeout(delay);
                 Some(address)
             }
             Way::Nowhere | Way::Cut => None,

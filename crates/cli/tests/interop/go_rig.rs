@@ -109,6 +109,10 @@ impl GoRig {
         format!("http://{}", self.external)
     }
 
+    pub(crate) fn internal_url(&self) -> String {
+        format!("http://{}", self.internal)
+    }
+
     /// What the log has printed.
     pub(crate) fn said(&self) -> String {
         self.daemon.as_ref().map_or(String::new(), PeerDaemon::said)
@@ -154,7 +158,7 @@ impl Asked {
 }
 
 /// A leaf that follows from the name of a tree and a number.
-fn leaf(tree: &str, number: u64) -> AddLeafRequest {
+pub(crate) fn leaf(tree: &str, number: u64) -> AddLeafRequest {
     let signer = Ed25519Signer::from_seed(&SigningSeed::from_bytes([7; 32]));
     let message = Message::of_data(format!("{tree} {number}").as_bytes());
     let signature = signer.sign_now(&leaf_signing_bytes(&message.checksum()));

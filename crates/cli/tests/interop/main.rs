@@ -23,6 +23,7 @@ mod our_log_litewitness;
 mod our_log_sigsum_witness;
 mod our_witness;
 mod peers;
+mod secondaries;
 mod ssh_agent;
 mod submissions;
 mod tap;
