@@ -2,20 +2,21 @@
 //! sigsum-mktree).
 
 mod backup;
+mod freeze;
 mod fsck;
 mod reload;
 mod secondary;
 mod status;
 
 use crate::failure::{Failure, key_failure};
-use crate::files::{agent_socket, print, read_text_file};
+use crate::files::{print, read_text_file};
 use crate::log_level::start_logging;
 use clap::{ArgAction, Args, Subcommand};
 use reload::{Loaded, Sources};
 use sigsum_client::GoDuration;
 use sigsum_core::PublicKey;
 use sigsum_core::policy::Policy;
-use sigsum_keys::{load_service_signer, read_public_key};
+use sigsum_keys::read_public_key;
 use sigsum_log::config::{FileConfig, FollowerTable, Settings};
 use sigsum_log::mktree;
 use sigsum_service::reload::{ReloadMetrics, Watched, follow};
@@ -39,6 +40,8 @@ pub(crate) enum Command {
     Backup(backup::Backup),
     /// Say how a log does
     Status(status::Status),
+    /// Close a stopped log for good: one last head, then read only
+    Freeze(freeze::Freeze),
 }
 
 /// Options of `log primary`; each goes before the same key of the configuration file.
@@ -156,6 +159,7 @@ pub(crate) fn run(command: Command) -> Result<(), Failure> {
         Command::Fsck(options) => fsck::run(&options),
         Command::Backup(options) => backup::run(&options),
         Command::Status(options) => status::run(&options),
+        Command::Freeze(options) => freeze::run(&options),
     }
 }
 
@@ -238,9 +242,8 @@ fn primary(flags: Primary) -> Result<(), Failure> {
         Failure::new("the log has no key")
             .remedy("name it with --key-file, or key-file in the configuration file")
     })?;
-    let signer = load_service_signer(key_file, agent_socket().as_deref())
-        .map_err(|e| key_failure("setup primary: failed reading private key: ", &e))?
-        .signer;
+    let signer = freeze::signer(key_file, &settings.config.storage)
+        .map_err(|e| key_failure("setup primary: failed reading private key: ", &e))?;
     let mut sources = Sources::new(flags, &loaded, logging.clone());
     let (doubt, is_alone) = (loaded.doubt(), loaded.is_alone());
     let Loaded { settings, policy } = loaded;

@@ -48,5 +48,5 @@ pub use public::{
     parse_key_list, parse_public_key,
 };
 pub use seed::{RandomError, SigningSeed, random_u64};
-pub use signer::{Ed25519Signer, SignError, Signer};
+pub use signer::{Ed25519Signer, PublicOnlySigner, SignError, Signer};
 pub use wire::BlobError;

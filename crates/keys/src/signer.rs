@@ -16,6 +16,9 @@ pub enum SignError {
     /// The signer answered with a signature that does not verify; it was thrown away.
     #[error("the signer returned an invalid signature for key {0}")]
     Invalid(PublicKey),
+    /// There is no private key, and there need not be one.
+    #[error("only the public key {0} is there")]
+    PublicOnly(PublicKey),
 }
 
 /// Something that holds one Ed25519 key and signs with it.
@@ -30,6 +33,21 @@ pub trait Signer: Send + Sync + std::fmt::Debug {
     /// # Errors
     /// [`SignError`]; another call may succeed, since an agent can come back.
     async fn sign(&self, message: &[u8]) -> Result<Signature, SignError>;
+}
+
+/// A key without its private half, for a log that is closed: it serves what it signed once.
+#[derive(Debug, Clone, Copy)]
+pub struct PublicOnlySigner(pub PublicKey);
+
+#[async_trait]
+impl Signer for PublicOnlySigner {
+    fn public_key(&self) -> PublicKey {
+        self.0
+    }
+
+    async fn sign(&self, _message: &[u8]) -> Result<Signature, SignError> {
+        Err(SignError::PublicOnly(self.0))
+    }
 }
 
 /// A key in this process's memory. Clones share it.

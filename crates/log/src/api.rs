@@ -34,6 +34,10 @@ const RETRY_AFTER_REPAIR_S: u64 = 60;
 /// When to come back to a log that does not yet know whether it may go on.
 const RETRY_AFTER_GUARD_S: u64 = 5;
 
+/// What the submitter of a new leaf reads when the log takes none any more. The status is 403, which
+/// every client takes for an answer that does not change, and goes to another log.
+const CLOSED: &str = "this log is closed for good and takes no new leaf; what it has can be read";
+
 /// The log's protocol over its store.
 #[derive(Clone)]
 pub(crate) struct LogService {
@@ -52,6 +56,8 @@ pub(crate) struct Gates {
     pub(crate) guard: GuardWatch,
     /// What enough followers hold; none where there are no followers.
     pub(crate) replicated: Option<watch::Receiver<Replicated>>,
+    /// The log takes no new leaf any more, for good.
+    pub(crate) is_frozen: bool,
 }
 
 impl LogService {
@@ -98,6 +104,9 @@ impl LogService {
         let hash = leaf.hash;
         // The answer for a leaf that is known costs neither a place in the queue nor a sync.
         if !self.store.contains(&hash).map_err(write_error)? {
+            if self.gates.is_frozen {
+                return Err(ApiError::Forbidden(CLOSED.into()));
+            }
             match tokio::time::timeout_at(deadline, self.sequencer.commit(leaf)).await {
                 Ok(Ok(())) => {}
                 Ok(Err(CommitError::Store(error))) => return Err(store_failure(&error)),

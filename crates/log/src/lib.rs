@@ -42,7 +42,7 @@ pub use config::{Config, FileConfig, Replication, Settings, Storage};
 pub use guard::Outdated;
 pub use handle::{Handle, RunError, Status};
 pub use open::{init, init_follower};
-pub use publisher::{HeadStatus, WitnessStatus};
+pub use publisher::{HeadStatus, Stage, WitnessStatus};
 pub use reload::{NewSettings, ReloadError, Reloaded, Reloader};
 pub use replication::{FollowerStatus, ReplicationStatus};
 pub use signing::SignerStatus;

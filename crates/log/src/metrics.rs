@@ -181,6 +181,8 @@ impl AskingMetrics {
 /// What the log stands on: its key and its disk.
 #[derive(Debug)]
 pub(crate) struct GroundMetrics {
+    /// 1 where the log is closed for good, or about to be.
+    pub(crate) frozen: Gauge,
     /// 1 while the log's key cannot be used.
     pub(crate) signer_failing: Gauge,
     /// Unix time of the last signature.
@@ -195,6 +197,10 @@ impl GroundMetrics {
     fn register(registry: &Registry) -> Result<Self, MetricsError> {
         let gauge = |name, help| registry.gauge(name, help);
         Ok(Self {
+            frozen: gauge(
+                "sigsum_log_frozen",
+                "1 where the log takes no leaf any more, for good.",
+            )?,
             signer_failing: gauge(
                 "sigsum_log_signer_failing",
                 "1 while the log's key cannot be used.",

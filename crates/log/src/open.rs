@@ -50,7 +50,7 @@ pub(crate) fn open(
     };
     let (place, initialised) = prepare(storage, state.startup, log)?;
     let store = Store::open(&place, log)?;
-    if store.role() != Role::Primary {
+    if store.role() == Role::Follower {
         return Err(StartError::IsFollower { dir: place.path().to_owned() });
     }
     let recovery = store.recovery();

@@ -5,6 +5,7 @@
 //! to. What is served is durable first.
 
 mod change;
+mod close;
 mod report;
 mod sign;
 
@@ -17,6 +18,7 @@ use crate::replication::Limit;
 use crate::served::{Served, ServedHead};
 use crate::witnesses::{Asker, KnownPeer, Outcome};
 pub(crate) use change::NewRules;
+pub use close::Stage;
 pub use report::{HeadStatus, WitnessStatus};
 pub(crate) use sign::HeadMaker;
 use sign::{HeadError, NewHead};
@@ -42,6 +44,8 @@ pub(crate) struct Publisher {
     pub(crate) maker: Arc<HeadMaker>,
     pub(crate) asker: Asker,
     pub(crate) peers: HashMap<WitnessId, Arc<KnownPeer>>,
+    /// The log takes no leaf any more: one last head, and nothing after it.
+    pub(crate) is_frozen: bool,
     pub(crate) served: Arc<Served>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) metrics: Arc<LogMetrics>,
@@ -76,6 +80,7 @@ struct Running {
     refused: Option<Outdated>,
     /// Unix time of the last round that met the quorum.
     quorum_time_s: Option<u64>,
+    stage: Stage,
 }
 
 impl Publisher {
@@ -96,14 +101,22 @@ impl Publisher {
             failing: None,
             refused: None,
             quorum_time_s: None,
+            stage: if self.is_frozen { Stage::Closing } else { Stage::Open },
         };
         if self.served.head().is_some_and(|head| head.quorum) {
             self.health.ready();
         }
-        self.guard.begin(self.engine.is_guarded());
+        if self.is_finished(&running) {
+            self.close(&mut running);
+        }
+        self.guard.begin(self.engine.is_guarded() && running.stage != Stage::Closed);
         while !shutdown.is_triggered() {
-            let now = running.started.elapsed();
-            self.act(now, &mut running).await;
+            if running.stage != Stage::Closed {
+                self.act(running.started.elapsed(), &mut running).await;
+                if self.is_finished(&running) {
+                    self.close(&mut running);
+                }
+            }
             if let Some(refusal) = running.refused.take() {
                 return Err(RunError::Outdated(refusal));
             }
@@ -135,6 +148,9 @@ impl Publisher {
     }
 
     fn next_sleep(&self, running: &Running) -> Duration {
+        if running.stage == Stage::Closed {
+            return LONGEST_SLEEP;
+        }
         let now = running.started.elapsed();
         let size = *self.followed.signable.borrow();
         let mut wake = self.engine.next_wake(now, size);

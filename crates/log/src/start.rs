@@ -29,12 +29,12 @@ use sigsum_keys::Signer;
 use sigsum_service::health::{self, Part};
 use sigsum_service::http::{Prefix, PrefixError, finish};
 use sigsum_service::listen::{Endpoint, ListenError, Listener};
-use sigsum_service::metrics::{self, MetricsError};
+use sigsum_service::metrics::{self as pages, MetricsError};
 use sigsum_service::runner;
 use sigsum_service::serve::{Limits, ServerHandle, spawn};
 use sigsum_service::shutdown::Shutdown;
 use sigsum_service::tls::{Certificate, Tls, TlsError};
-use sigsum_store::{HeadStore as _, LeafLog as _, LogStore, Store, StoreError};
+use sigsum_store::{HeadStore as _, LeafLog as _, LogStore, Role, Store, StoreError};
 use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -112,9 +112,16 @@ pub enum StartError {
     Thread(io::Error),
 }
 
-/// What was there before this process, in metrics.
-fn show_restored(metrics: &LogMetrics, committed: TreeSize, served: &Served, now_s: u64) {
-    metrics.committed_size.set(gauge_value(committed.0));
+/// The metrics, with what was there before this process.
+fn metrics(
+    service: &runner::Context,
+    store: &Store,
+    served: &Served,
+) -> Result<Arc<LogMetrics>, MetricsError> {
+    let metrics = LogMetrics::register(&service.metrics)?;
+    let now_s = service.clock.now_s();
+    metrics.committed_size.set(gauge_value(store.committed_size().0));
+    metrics.ground.frozen.set(i64::from(store.role() == Role::Frozen));
     // A log that has never met a quorum has lacked it since it was started, at least.
     metrics.quorum_time_s.set(gauge_value(now_s));
     if let Some(head) = served.head() {
@@ -127,6 +134,7 @@ fn show_restored(metrics: &LogMetrics, committed: TreeSize, served: &Served, now
         metrics.published_size.set(gauge_value(head.size().0));
         metrics.published_cosignatures.set(gauge_value(cosignatures as u64));
     }
+    Ok(metrics)
 }
 
 /// Starts a log. When this returns, both endpoints listen and the last published head is served;
@@ -141,12 +149,11 @@ pub async fn start(config: Config, context: Context) -> Result<Handle, StartErro
     let peers = witnesses::resolve(context.witnesses.clone(), &context.policy)?;
     let sth = open::sth_file(&config);
     let store = open_beside(&config, sth.clone(), log).await?;
+    let is_frozen = store.role() == Role::Frozen;
     let served = Arc::new(Served::default());
     let restored = restore(&store, &log, &context.policy, &served)?;
     let listeners = listen(&config, &context, tls.as_ref()).await?;
-
-    let metrics = LogMetrics::register(&context.service.metrics)?;
-    show_restored(&metrics, store.committed_size(), &served, context.service.clock.now_s());
+    let metrics = metrics(&context.service, &store, &served)?;
     let parts = &context.service.health;
     let shutdown = context.service.shutdown.child();
     let (indexing, indexed) = watch_index(store.clone(), parts.part("leaf index"));
@@ -158,7 +165,7 @@ pub async fn start(config: Config, context: Context) -> Result<Handle, StartErro
     let (guard, guarded) = GuardGate::new(&context.service)?;
     let (signed, replica) = Replica::of(&store, &growth, &shutdown);
     let followed = replication::begin(&config, &context, &store, &metrics, growth, &shutdown)?;
-    let gates = Gates { guard: guarded, replicated: followed.replicated() };
+    let gates = Gates { guard: guarded, replicated: followed.replicated(), is_frozen };
     let service = LogService::new(store.clone(), sequencer, served.clone(), rules.clone(), gates);
 
     let (status, heads) = watch::channel(HeadStatus::default());
@@ -173,6 +180,7 @@ pub async fn start(config: Config, context: Context) -> Result<Handle, StartErro
         maker: maker(&config, signer, store.clone(), sth),
         asker: Asker { store: store.clone(), log, timeout: config.timeout },
         peers: peers.into_iter().map(|peer| (peer.id, Arc::new(peer))).collect(),
+        is_frozen,
         served,
         clock: context.service.clock.clone(),
         metrics: metrics.clone(),
@@ -259,7 +267,7 @@ impl<'a> Routers<'a> {
     fn internal(&self, replica: Replica) -> Router {
         let process = &self.context.service;
         let health = health::routes(process.health.clone());
-        let watched = metrics::routes(process.metrics.clone()).merge(health);
+        let watched = pages::routes(process.metrics.clone()).merge(health);
         let nodes = serve::replica_routes(replica, self.prefix);
         finish(nodes.merge(watched).merge(serve::status_router(self.board.clone())))
     }

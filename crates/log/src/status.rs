@@ -9,6 +9,7 @@ pub(crate) use board::{Board, Live};
 pub use growth::Growth;
 pub(crate) use words::{ago, amount, bytes_text, duration};
 
+use crate::publisher::Stage;
 use crate::signing::SignerStatus;
 use serde::Serialize;
 
@@ -21,6 +22,8 @@ pub struct Overview {
     pub key_hash: String,
     /// Path in front of the public endpoints.
     pub url_prefix: String,
+    /// Where the log is in its life: `open`, `closing` or `closed`.
+    pub stage: Stage,
     /// Unix time of this overview.
     pub now_s: u64,
     /// Unix time of the log's start.

@@ -54,7 +54,7 @@ impl Watch {
     async fn check_signer(&self) {
         let (signer, store) = (&self.board.live.signer, &self.board.live.store);
         let timeout = self.board.live.rules.load().commit_timeout;
-        if signer.signed_within(self.interval) {
+        if self.board.is_closed() || signer.signed_within(self.interval) {
             return;
         }
         let Some(head) = store.load_head() else { return };

@@ -59,7 +59,7 @@ impl Store {
         match role {
             // An attempt to make a follower may have been cut short here.
             Role::Primary => place.remove_file(Kind::Role.name())?,
-            Role::Follower => state::store_role(place, role, log_key)?,
+            Role::Follower | Role::Frozen => state::store_role(place, role, log_key)?,
         }
         // Last, as this is what makes it a store; it also makes the names before it durable.
         state::store_identity(place, &log_key.key_hash())?;

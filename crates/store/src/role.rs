@@ -1,4 +1,4 @@
-//! What the node with a data directory is: a primary or a follower. It is said in the directory, so
+//! What the node with a data directory is: a primary, a follower, or a log that was closed. It is said in the directory, so
 //! that no restart with other arguments turns one into the other.
 
 use crate::error::StoreError;
@@ -36,6 +36,15 @@ impl Store {
         state::store_role(self.shared.place(), role, &self.shared.log_key)?;
         *lock(&self.shared.role) = role;
         Ok(())
+    }
+
+    /// What the node with a directory is, without opening it; `None` where the directory does not
+    /// say, as a primary's need not.
+    ///
+    /// # Errors
+    /// [`StoreError::Damaged`], [`StoreError::File`].
+    pub fn recorded_role(place: &Place) -> Result<Option<Role>, StoreError> {
+        Ok(state::load_role(place)?.map(|(role, _)| role))
     }
 
     /// The key of the log that a follower's directory is a copy of, so that it can be opened

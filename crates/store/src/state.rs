@@ -117,7 +117,8 @@ pub(crate) fn load_role(place: &Place) -> Result<Option<(Role, PublicKey)>, Stor
         let role = match reader.value("role")? {
             "primary" => Role::Primary,
             "follower" => Role::Follower,
-            _ => return Err(reader.error_before(Problem::Value("neither primary nor follower"))),
+            "frozen" => Role::Frozen,
+            _ => return Err(reader.error_before(Problem::Value("no role that is known"))),
         };
         let key = reader.hex("log_key")?;
         let key = reader.bytes(key, PublicKey::from_hex)?;

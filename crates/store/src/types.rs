@@ -13,6 +13,8 @@ pub enum Role {
     Primary,
     /// It holds a copy of another node's log and signs nothing for it.
     Follower,
+    /// It was a primary; the log is closed for good and takes no leaf any more.
+    Frozen,
 }
 
 impl fmt::Display for Role {
@@ -20,6 +22,7 @@ impl fmt::Display for Role {
         f.write_str(match self {
             Self::Primary => "primary",
             Self::Follower => "follower",
+            Self::Frozen => "frozen",
         })
     }
 }

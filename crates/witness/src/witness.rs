@@ -3,6 +3,7 @@
 //! Order, per log and under its lock: check, persist, sign, answer. A request that is cancelled or
 //! past its deadline leaves the log as the store has it and gets no signature.
 
+mod evidence;
 pub(crate) mod load;
 mod log;
 
@@ -147,7 +148,7 @@ impl Witness {
     ) -> Result<Turn, AddCheckpointError> {
         let expected = turn.head;
         let new = engine::decide(&expected, authentic).map_err(|refusal| {
-            report(log, &refusal, authentic.request);
+            report(log, &refusal, authentic.request, self.clock.now_s());
             refused(refusal)
         })?;
         let advance = Advance { log: log.id, expected, new, checkpoint: note.to_owned() };
@@ -297,10 +298,14 @@ fn internal(detail: &str) -> AddCheckpointError {
 }
 
 /// Two trees of one size, both signed by the log, are evidence against it.
-fn report(log: &Log, refusal: &Refusal, request: &AddCheckpointRequest) {
+fn report(log: &Log, refusal: &Refusal, request: &AddCheckpointRequest, now_s: u64) {
     let origin = log.origin();
     match refusal {
         Refusal::OtherTree { .. } => {
+            let Some(left_out) = log.evidence.tell(now_s) else { return };
+            if left_out > 0 {
+                tracing::error!(%origin, left_out, "more contradicting heads were not written out");
+            }
             let checkpoint = request.checkpoint.to_string();
             tracing::error!(%origin, %refusal, checkpoint, "the log signed two trees of one size");
         }

@@ -1,6 +1,6 @@
 //! What the publisher tells: metrics, readiness, one log line per change, and its status.
 
-use super::{Publisher, Running};
+use super::{Publisher, Running, Stage};
 use crate::engine::cosigned::WitnessId;
 use crate::engine::guard::Party;
 use crate::engine::head::Event;
@@ -22,6 +22,8 @@ pub struct HeadStatus {
     pub signed_size: Option<TreeSize>,
     /// Whether the start guard has let the log go on; leaves are taken from then on.
     pub guard_passed: bool,
+    /// Where the log is in its life.
+    pub stage: Stage,
     /// Whether the last round ended without a quorum.
     pub quorum_missing: bool,
     /// The policy in force; `None` before the task has begun.
@@ -175,6 +177,7 @@ impl Publisher {
         HeadStatus {
             signed_size: self.engine.last_signed().map(|s| s.tree_head.size),
             guard_passed: !self.engine.is_guarded(),
+            stage: running.stage,
             quorum_missing: self.engine.is_quorum_missing(),
             policy: Some(self.engine.policy().clone()),
             quorum_time_s: running.quorum_time_s,

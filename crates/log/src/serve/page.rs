@@ -4,8 +4,9 @@
 //! the internal endpoint.
 
 use super::external::External;
-use super::html::Page;
+use super::html::{Mark, Page};
 use super::status::show_section;
+use crate::publisher::Stage;
 use crate::status::{Overview, ago, amount};
 use axum::Router;
 use axum::extract::State;
@@ -45,6 +46,13 @@ fn render(overview: &Overview, prefix: &Prefix) -> Page {
         format!("URL prefix: \"{prefix}\""),
         format!("Software version: {}", overview.software_version),
     ]);
+    match overview.stage {
+        Stage::Open => {}
+        Stage::Closing | Stage::Closed => page.verdict(
+            Mark::Unknown,
+            "This log is closed for good. It takes no new leaf; what it has can be read.",
+        ),
+    }
     page.heading("Tree");
     page.rows(&tree(overview));
     page.heading("Witnesses");

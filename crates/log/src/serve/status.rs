@@ -1,6 +1,7 @@
 //! The status of the log on the internal endpoint, for people and for programs.
 
 use super::html::{Mark, Page};
+use crate::publisher::Stage;
 use crate::status::{Board, Overview, Section, Witness, ago, amount, bytes_text, duration};
 use axum::Router;
 use axum::extract::State;
@@ -38,6 +39,14 @@ async fn show(State(board): State<Arc<Board>>) -> Response {
 
 fn render(overview: &Overview) -> Page {
     let mut page = Page::new("Status of the log", Some(REFRESH_S));
+    match overview.stage {
+        Stage::Open => {}
+        Stage::Closing => page.verdict(
+            Mark::Unknown,
+            "The log is being closed: it takes no leaf, and its last head waits for the quorum.",
+        ),
+        Stage::Closed => page.verdict(Mark::Good, "The log is closed: it is read only, for good."),
+    }
     match overview.waiting.is_empty() {
         true => page.verdict(Mark::Good, "The log does all that it is for."),
         false => {
@@ -46,7 +55,9 @@ fn render(overview: &Overview) -> Page {
             }
         }
     }
-    let silent = overview.witnesses.iter().filter(|w| matches!(w.state, "failing" | "ahead"));
+    let is_asking = overview.stage != Stage::Closed;
+    let silent =
+        overview.witnesses.iter().filter(|w| is_asking && matches!(w.state, "failing" | "ahead"));
     match silent.count() {
         0 => {}
         1 => page.verdict(Mark::Unknown, "One witness does not cosign; see below."),

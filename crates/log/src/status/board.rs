@@ -5,7 +5,7 @@ use super::{Disk, Head, Overview, Quorum, Section, Waiting, Witness};
 use crate::config::{Config, Storage};
 use crate::engine::cosigned::WitnessId;
 use crate::engine::peer::Condition;
-use crate::publisher::{HeadStatus, WitnessStatus};
+use crate::publisher::{HeadStatus, Stage, WitnessStatus};
 use crate::reload::ServiceRules;
 use crate::served::Served;
 use crate::signing::WatchedSigner;
@@ -89,6 +89,11 @@ impl Board {
         }
     }
 
+    /// Whether the log has nothing more to sign, ever.
+    pub(crate) fn is_closed(&self) -> bool {
+        self.live.heads.borrow().stage == Stage::Closed
+    }
+
     /// Notes how large the tree is now.
     pub(crate) fn note_size(&self) {
         let size = self.live.store.committed_size().0;
@@ -116,6 +121,7 @@ impl Board {
             software_version: self.software_version.clone(),
             key_hash: self.live.signer.public_key().key_hash().to_hex(),
             url_prefix: self.url_prefix.clone(),
+            stage: heads.stage,
             now_s,
             started_s: self.started_s,
             waiting: waiting.map(|(part, reason)| Waiting { part, reason }).collect(),

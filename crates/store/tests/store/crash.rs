@@ -266,6 +266,7 @@ fn init(place: &Place, role: Role) -> Result<(), StoreError> {
     match role {
         Role::Primary => Store::init(place, &log_key()),
         Role::Follower => Store::init_follower(place, &log_key()),
+        Role::Frozen => panic!("no store begins closed"),
     }
 }
 

@@ -1,5 +1,6 @@
 //! One log as a running witness holds it, and the table of all.
 
+use super::evidence::Evidence;
 use crate::config::MAX_IN_FLIGHT_PER_LOG;
 use crate::engine::TrustedLog;
 use crate::store::LogId;
@@ -35,6 +36,8 @@ pub(crate) struct Log {
     pub(crate) id: LogId,
     trusted: ArcSwap<TrustedLog>,
     state: Arc<Mutex<LogState>>,
+    /// What it was caught at.
+    pub(super) evidence: Evidence,
     /// Requests of this log that may be worked on.
     pub(super) places: Semaphore,
     published: ArcSwapOption<Published>,
@@ -46,6 +49,7 @@ impl Log {
             id,
             trusted: ArcSwap::from_pointee(trusted),
             state: Arc::new(Mutex::new(LogState { head })),
+            evidence: Evidence::default(),
             places: Semaphore::new(MAX_IN_FLIGHT_PER_LOG),
             published: ArcSwapOption::empty(),
         }
