@@ -8,6 +8,11 @@ use std::process::Command;
 /// Files of the repository, where they go, and their modes.
 const FILES: &[(&str, &str, u32)] = &[
     ("deploy/systemd/sigsum-log.service", "usr/lib/systemd/system/sigsum-log.service", 0o644),
+    (
+        "deploy/systemd/sigsum-log-secondary.service",
+        "usr/lib/systemd/system/sigsum-log-secondary.service",
+        0o644,
+    ),
     ("deploy/systemd/sigsum-log.socket", "usr/lib/systemd/system/sigsum-log.socket", 0o644),
     (
         "deploy/systemd/sigsum-witness.service",
@@ -18,6 +23,7 @@ const FILES: &[(&str, &str, u32)] = &[
     ("deploy/tmpfiles.conf", "usr/lib/tmpfiles.d/sigsum.conf", 0o644),
     ("deploy/etc/config.toml", "etc/sigsum/config.toml", 0o644),
     ("deploy/etc/log-policy", "etc/sigsum/log-policy", 0o644),
+    ("deploy/etc/secondary.toml", "etc/sigsum/secondary.toml", 0o644),
     ("deploy/etc/witness.toml", "etc/sigsum/witness.toml", 0o644),
     ("docs/debian.md", "usr/share/doc/sigsum/debian.md", 0o644),
     ("docs/log.md", "usr/share/doc/sigsum/log.md", 0o644),

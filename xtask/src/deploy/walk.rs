@@ -8,9 +8,11 @@ const DOCUMENT: &str = "docs/debian.md";
 /// What the document promises without a command.
 pub(super) const CHECKS: &[&str] = &[
     // The units are well-formed, and as closed as they are meant to be.
-    "systemd-analyze verify sigsum-log.service sigsum-witness.service sigsum-log.socket",
+    "systemd-analyze verify sigsum-log.service sigsum-log-secondary.service sigsum-witness.service \
+     sigsum-log.socket",
     "systemd-analyze security --no-pager --threshold=20 sigsum-log.service | tail -1",
     "systemd-analyze security --no-pager --threshold=20 sigsum-witness.service | tail -1",
+    "systemd-analyze security --no-pager --threshold=20 sigsum-log-secondary.service | tail -1",
     // The key is root's, and systemd hands it over.
     "runuser -u sigsum-log -- sh -c '! cat /etc/sigsum/log-key'",
     // A reload is one that systemd knows the end of; a bad file is shown and changes nothing.

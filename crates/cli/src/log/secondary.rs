@@ -98,9 +98,11 @@ pub(super) fn run(flags: Secondary) -> Result<(), Failure> {
     let (name, version) = ("sigsum log secondary", env!("CARGO_PKG_VERSION"));
     let program = Program { name, version, logging: Some(logging) };
     runner::run(program, |service| async move {
+        let notify = service.notify.clone();
         let context = FollowerContext { service, signer, log };
         let handle = follower::start(config, context).await.map_err(|e| start_failure(&e))?;
         say_where(&handle);
+        notify.ready("");
         handle.wait().await;
         Ok(())
     })

@@ -227,6 +227,9 @@ fn the_configurations_that_are_shipped_are_read() {
     assert_eq!(settings.policy_file, Some("/etc/sigsum/log-policy".into()));
     sigsum_core::policy::Policy::parse_sigsum(document("deploy/etc/log-policy").as_bytes())
         .unwrap();
+    let file = document("deploy/etc/secondary.toml");
+    let file = sigsum_log::config::FileConfig::parse(&file).unwrap();
+    assert!(file.into_secondary_settings().unwrap().log_key_file.is_some());
     let witness: sigsum_witness::Config =
         toml::from_str(&document("deploy/etc/witness.toml")).unwrap();
     witness.check(&[PublicKey::new([1; 32])]).unwrap();

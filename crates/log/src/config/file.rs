@@ -12,6 +12,7 @@ use serde::de::IgnoredAny;
 use sigsum_service::tls::TlsFiles;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::time::Duration;
 
 /// Where the tree lives, unless configured.
 pub const DEFAULT_DATA_DIR: &str = "/var/lib/sigsum-log/data";
@@ -21,6 +22,9 @@ pub const DEFAULT_STH_FILE: &str = "/var/lib/sigsum-log/sth";
 pub const DEFAULT_EXTERNAL: &str = "localhost:6965";
 /// As above, the internal one.
 pub const DEFAULT_INTERNAL: &str = "localhost:6967";
+
+/// Shortest interval and timeout: less than a request over a loopback takes.
+pub(super) const SHORTEST_TIME: Duration = Duration::from_millis(1);
 
 /// Why a configuration was refused; always the operator's to mend.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -125,6 +129,12 @@ pub enum FileConfigError {
     /// A certificate without its key, or the other way round.
     #[error("only one of tls-cert-file and tls-key-file is set; TLS needs both")]
     HalfTls,
+    /// A time in which nothing can be done.
+    #[error("{key} must be at least 1ms; 10s is usual")]
+    TooShort {
+        /// The key, or flag.
+        key: &'static str,
+    },
     /// A number outside of its range.
     #[error("{key} must be from {min} to {max}")]
     OutOfRange {
@@ -337,11 +347,10 @@ impl Config {
             return out_of_range("witness-requests-per-day", 1, u32::MAX.into());
         }
         self.replication.check()?;
-        if self.interval.is_zero() {
-            return out_of_range("interval (nanoseconds)", 1, i64::MAX.unsigned_abs());
-        }
-        if self.timeout.is_zero() {
-            return out_of_range("timeout (nanoseconds)", 1, i64::MAX.unsigned_abs());
+        for (key, time) in [("interval", self.interval), ("timeout", self.timeout)] {
+            if time < SHORTEST_TIME {
+                return Err(FileConfigError::TooShort { key });
+            }
         }
         Ok(())
     }

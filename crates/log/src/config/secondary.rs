@@ -1,6 +1,6 @@
 //! What a secondary is started from.
 
-use super::file::{DEFAULT_DATA_DIR, DEFAULT_EXTERNAL, DEFAULT_INTERNAL};
+use super::file::{DEFAULT_DATA_DIR, DEFAULT_EXTERNAL, DEFAULT_INTERNAL, SHORTEST_TIME};
 use super::{FileConfig, FileConfigError, Storage};
 use crate::follower::FollowerConfig;
 use std::path::PathBuf;
@@ -43,12 +43,9 @@ impl FileConfig {
         config.url_prefix = self.url_prefix.unwrap_or_default();
         config.interval = self.interval.map_or(config.interval, |d| d.0);
         config.timeout = self.timeout.map_or(config.timeout, |d| d.0);
-        for (key, time) in
-            [("interval (nanoseconds)", config.interval), ("timeout (nanoseconds)", config.timeout)]
-        {
-            if time.is_zero() {
-                let (min, max) = (1, i64::MAX.unsigned_abs());
-                return Err(FileConfigError::OutOfRange { key, min, max });
+        for (key, time) in [("interval", config.interval), ("timeout", config.timeout)] {
+            if time < SHORTEST_TIME {
+                return Err(FileConfigError::TooShort { key });
             }
         }
         Ok(SecondarySettings {
