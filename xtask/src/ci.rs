@@ -12,7 +12,7 @@ use clap::ValueEnum;
 
 use self::report::Report;
 use crate::command::Command;
-use crate::{deploy, interop, measure, tidy};
+use crate::{deploy, drill, interop, measure, tidy};
 
 /// One of the checks, in the order in which they run: the quick ones first, and so that later
 /// builds find what earlier ones left.
@@ -32,6 +32,8 @@ pub(crate) enum Step {
     Bench,
     /// A short run of killing servers under load.
     Soak,
+    /// The loss of a log's primary, rehearsed.
+    Drill,
     /// The Debian package, installed and used as its document says.
     Deploy,
     /// Each fuzz target for ten seconds.
@@ -107,6 +109,10 @@ impl Step {
             },
             Self::Bench => measured(measure::run(root, "bench", &["--quick".into()])),
             Self::Soak => measured(measure::run(root, "soak", &["--short".into()])),
+            Self::Drill => match drill::missing() {
+                Some(why) => Outcome::Skipped(why),
+                None => measured(measure::run(root, "drill", &[])),
+            },
             Self::Deploy => deployed(root),
             Self::Fuzz => fuzz(root),
             Self::Interop => with_peers(root, report),

@@ -8,6 +8,7 @@
 mod ci;
 mod command;
 mod deploy;
+mod drill;
 mod interop;
 mod measure;
 mod tidy;
@@ -63,6 +64,14 @@ enum Task {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         arguments: Vec<OsString>,
     },
+    /// Rehearse the loss of a log's primary in network namespaces, and the move of a log from log-go
+    /// (see `drill --help`). Needs root; says what it leaves out.
+    #[command(disable_help_flag = true)]
+    Drill {
+        /// For the program that does it; `--no-build` takes what was built before.
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<OsString>,
+    },
     /// Kill servers under load, for longer than CI may (see `soak --help`).
     #[command(disable_help_flag = true)]
     Soak {
@@ -98,6 +107,7 @@ fn main() -> ExitCode {
             Err(error) => Err(error.into()),
         },
         Task::Bench { arguments } => measure::run(&root, "bench", &arguments).map_err(Into::into),
+        Task::Drill { arguments } => drill::run(&root, &arguments),
         Task::Soak { arguments } => measure::run(&root, "soak", &arguments).map_err(Into::into),
     };
     match outcome {

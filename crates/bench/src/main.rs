@@ -1,6 +1,6 @@
-//! Benchmarks and soaks of the `sigsum` executable: it runs as the processes that an operator
-//! would run, on loopback, and this one plays their peers. Run as `cargo xtask bench` and `cargo
-//! xtask soak`, which build both executables first.
+//! Benchmarks, soaks and drills of the `sigsum` executable: it runs as the processes that an operator
+//! would run, on loopback or in network namespaces, and this one plays their peers. Run as `cargo
+//! xtask bench`, `soak` and `drill`, which build both executables first.
 #![allow(
     clippy::print_stdout,
     clippy::print_stderr,
@@ -9,6 +9,7 @@
 
 mod bench;
 mod daemon;
+mod drill;
 mod failure;
 mod http;
 mod latency;
@@ -40,6 +41,8 @@ struct Arguments {
 enum Task {
     /// Measure rates, latencies, processor time and disk space; asserts nothing about them
     Bench(bench::Options),
+    /// Rehearse the loss of a log's primary, in network namespaces; needs root
+    Drill(drill::Options),
     /// Kill servers at random moments under load, and look whether they keep their word
     Soak(soak::Options),
 }
@@ -65,6 +68,9 @@ fn run(task: &Task) -> Result<bool, Failure> {
         Task::Bench(options) => runtime(Builder::new_current_thread())?
             .block_on(bench::run(options, &program, &data))
             .map(|()| true),
+        Task::Drill(options) => {
+            runtime(Builder::new_multi_thread())?.block_on(drill::run(options, &program, &data))
+        }
         Task::Soak(options) => {
             runtime(Builder::new_multi_thread())?.block_on(soak::run(options, &program, &data))
         }

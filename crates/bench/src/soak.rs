@@ -1,10 +1,10 @@
 //! The soaks: servers are killed at random moments under load, again and again, and everything
 //! that they ever said is held against what they say in the end.
 
-mod assault;
-mod kill_log;
+pub(crate) mod assault;
+pub(crate) mod kill_log;
 mod kill_witness;
-mod log_clients;
+pub(crate) mod log_clients;
 mod rival_heads;
 mod start_order;
 
@@ -79,7 +79,7 @@ impl Violations {
     }
 
     /// Prints them. True if there are none.
-    fn report(&self) -> bool {
+    pub(crate) fn report(&self) -> bool {
         let all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         for violation in all.iter().take(SHOWN_VIOLATIONS) {
             println!("  VIOLATION: {violation}");

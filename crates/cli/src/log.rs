@@ -7,6 +7,7 @@ mod fsck;
 mod reload;
 mod secondary;
 mod status;
+mod takeover;
 
 use crate::failure::{Failure, key_failure};
 use crate::files::{print, read_text_file};
@@ -42,6 +43,10 @@ pub(crate) enum Command {
     Status(status::Status),
     /// Close a stopped log for good: one last head, then read only
     Freeze(freeze::Freeze),
+    /// Make a stopped follower the log's primary, where nobody knows more than it holds
+    Promote(takeover::Promote),
+    /// Build a new primary's directory from a follower, or from what the log still serves
+    Restore(takeover::Restore),
 }
 
 /// Options of `log primary`; each goes before the same key of the configuration file.
@@ -160,6 +165,8 @@ pub(crate) fn run(command: Command) -> Result<(), Failure> {
         Command::Backup(options) => backup::run(&options),
         Command::Status(options) => status::run(&options),
         Command::Freeze(options) => freeze::run(&options),
+        Command::Promote(options) => takeover::promote(options),
+        Command::Restore(options) => takeover::restore(options),
     }
 }
 

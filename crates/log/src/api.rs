@@ -72,6 +72,11 @@ impl LogService {
         Self { store, sequencer, served, keys, rules, gates }
     }
 
+    /// Waits a little for the start guard; it may be up still when this returns.
+    pub(crate) async fn guard_heard(&self) {
+        let _ = self.gates.guard.passes().await; // that it is known is what counts
+    }
+
     /// The head that is served.
     pub(crate) fn served(&self) -> &Served {
         &self.served

@@ -35,6 +35,7 @@ mod signing;
 mod start;
 mod status;
 pub mod sth;
+pub mod takeover;
 mod watch;
 mod witnesses;
 

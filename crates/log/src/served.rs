@@ -55,6 +55,11 @@ impl Served {
         self.current.load().as_ref().map(|head| head.size()).unwrap_or_default()
     }
 
+    /// Serves no head from now on.
+    pub(crate) fn clear(&self) {
+        self.current.store(None);
+    }
+
     /// Serves this head from now on.
     pub(crate) fn replace(&self, head: ServedHead) {
         self.current.store(Some(Arc::new(head)));

@@ -2,7 +2,6 @@
 
 use crate::api::{Gates, LogService};
 use crate::config::{Config, FileConfigError};
-use crate::engine::cosigned::CosignedHead;
 use crate::engine::guard::GuardRules;
 use crate::engine::head::{HeadEngine, Restored, Rules};
 use crate::guard::GuardGate;
@@ -151,7 +150,7 @@ pub async fn start(config: Config, context: Context) -> Result<Handle, StartErro
     let store = open_beside(&config, sth.clone(), log).await?;
     let is_frozen = store.role() == Role::Frozen;
     let served = Arc::new(Served::default());
-    let restored = restore(&store, &log, &context.policy, &served)?;
+    let restored = restore(&store, &config, &context, &served)?;
     let listeners = listen(&config, &context, tls.as_ref()).await?;
     let metrics = metrics(&context.service, &store, &served)?;
     let parts = &context.service.health;
@@ -174,7 +173,7 @@ pub async fn start(config: Config, context: Context) -> Result<Handle, StartErro
     let live = Live::new(&store, &served, &heads, &signer, &rules);
     let board = Arc::new(Board::new(&config, &context, &prefix, live));
     let watch = Watch::new(&board, &metrics, config.interval);
-    let engine = engine(&config, &context, &peers, &*store, restored);
+    let engine = engine(&config, &context, &peers, restored);
     let publisher = Publisher {
         engine,
         maker: maker(&config, signer, store.clone(), sth),
@@ -193,7 +192,7 @@ pub async fn start(config: Config, context: Context) -> Result<Handle, StartErro
     };
     let publishing = tokio::spawn(publisher.run(shutdown.clone()));
     let routers = Routers::new(&context, &prefix, &service, &board);
-    let (external, internal) = routers.serve(listeners, replica, &metrics, &shutdown);
+    let (external, internal) = routers.serve(listeners, replica, &metrics, &shutdown).await;
     let reloader = Reloader::new(config, context, rules, change, tls);
     Ok(Handle::new(Parts {
         prefix,
@@ -242,7 +241,9 @@ impl<'a> Routers<'a> {
         Self { context, prefix, service, board: board.clone() }
     }
 
-    fn serve(
+    /// The internal endpoint is served at once. The public one waits a little for the start guard:
+    /// from an old directory clients would read an old head.
+    async fn serve(
         &self,
         (external, internal): (Listener, Option<Listener>),
         replica: Replica,
@@ -251,6 +252,7 @@ impl<'a> Routers<'a> {
     ) -> (ServerHandle, Option<ServerHandle>) {
         let serve = |listener, router| spawn(listener, router, shutdown, Limits::default());
         let internal = internal.map(|listener| serve(listener, self.internal(replica)));
+        self.service.guard_heard().await;
         (serve(external, self.external(metrics)), internal)
     }
 
@@ -310,21 +312,38 @@ async fn open_beside(
     }
 }
 
-/// Serves the head that was published last, if any.
+/// Serves the head that was published last, if any, and says what the start is guarded by.
 fn restore(
     store: &Store,
-    log: &PublicKey,
-    policy: &Policy,
+    config: &Config,
+    context: &Context,
     served: &Served,
-) -> Result<Option<CosignedHead>, StartError> {
-    let Some(published) = store.load_published() else { return Ok(None) };
-    let head = open::restore(&published, log, policy)?;
-    let quorum = head.has_quorum(policy);
-    if !quorum {
-        tracing::warn!(size = %head.tree_head().size, "the restored head lacks the policy's quorum");
+) -> Result<Restored, StartError> {
+    let (log, policy) = (context.signer.public_key(), &context.policy);
+    let known = store.promotion()?.map(|promotion| promotion.known_size).unwrap_or_default();
+    let published = store.load_published();
+    let published = published.map(|head| open::restore(&head, &log, policy)).transpose()?;
+    if let Some(head) = &published {
+        let quorum = head.has_quorum(policy);
+        if !quorum {
+            let size = head.tree_head().size;
+            tracing::warn!(%size, "the restored head lacks the policy's quorum");
+        }
+        // A node that took over may have a head from before one that clients have seen: to them the
+        // log would have shrunk. They get the next one.
+        if head.tree_head().size >= known {
+            served.replace(ServedHead::new(head, quorum, &log));
+        }
     }
-    served.replace(ServedHead::new(&head, quorum, log));
-    Ok(Some(head))
+    let signed = store.load_head().map(|head| head.tree_head.size).unwrap_or_default();
+    let guard = GuardRules {
+        signed_size: signed.max(known),
+        committed_size: store.committed_size(),
+        followers: config.replication.followers.len(),
+        required_followers: config.replication.required,
+        lenient: config.publish_without_quorum,
+    };
+    Ok(Restored { published, guard: Some(guard) })
 }
 
 /// Reports when the leaf index is ready; until then add-leaf is answered 503. The receiver hears
@@ -371,17 +390,8 @@ fn engine(
     config: &Config,
     context: &Context,
     peers: &[KnownPeer],
-    store: &dyn LogStore,
-    published: Option<CosignedHead>,
+    restored: Restored,
 ) -> HeadEngine {
     let asked: Vec<_> = peers.iter().map(|peer| peer.id).collect();
-    let guard = GuardRules {
-        signed_size: store.load_head().map(|head| head.tree_head.size).unwrap_or_default(),
-        committed_size: store.committed_size(),
-        followers: config.replication.followers.len(),
-        required_followers: config.replication.required,
-        lenient: config.publish_without_quorum,
-    };
-    let restored = Restored { published, guard: Some(guard) };
     HeadEngine::new(Rules::of(config), context.policy.clone(), &asked, restored)
 }

@@ -123,6 +123,7 @@ impl Shared {
         let missing = |name: &str| StoreError::damaged(place.join(name), Damage::Missing);
         state::load_identity(place)?.ok_or_else(|| missing("identity"))?;
         state::load_role(place)?;
+        self.promotion()?;
         state::load_tree(place)?.ok_or_else(|| missing("tree"))?;
         let stored = Heads::load(tiles, &self.log_key)?;
         if stored.sizes().len() < self.heads.sizes().len() {

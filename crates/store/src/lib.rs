@@ -20,6 +20,7 @@
 //! | `identity`    | whose log it is: the hash of its key                                  |
 //! | `role`        | whether the node is a primary or a follower, with the log's key; a primary that never was anything else has none |
 //! | `damaged/`    | copies of what [`fsck`] replaced                                      |
+//! | `promotion`   | what was known and held when a follower became the primary            |
 //! | `LOCK`        | locked while a process has the directory                              |
 //!
 //! Everything else is derived. The index of leaves by hash is in memory only and built anew at every
@@ -54,4 +55,4 @@ pub use error::{Damage, StoreError};
 pub use place::Place;
 pub use store::Store;
 pub use traits::{HeadStore, LeafLog, LogStore, TreeReader};
-pub use types::{Committed, IndexState, Published, Recovery, Role};
+pub use types::{Committed, IndexState, Promotion, Published, Recovery, Role};

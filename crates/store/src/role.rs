@@ -1,12 +1,13 @@
 //! What the node with a data directory is: a primary, a follower, or a log that was closed. It is said in the directory, so
 //! that no restart with other arguments turns one into the other.
 
-use crate::error::StoreError;
+use crate::error::{Damage, StoreError};
 use crate::place::Place;
 use crate::state;
-use crate::store::{Store, lock};
-use crate::types::Role;
-use sigsum_core::PublicKey;
+use crate::store::{Shared, Store, lock};
+use crate::traits::LeafLog as _;
+use crate::types::{Promotion, Role};
+use sigsum_core::{PublicKey, TreeSize};
 
 /// The recorded role; a directory without one is a primary's.
 pub(crate) fn load(place: &Place, log_key: &PublicKey) -> Result<Role, StoreError> {
@@ -16,6 +17,22 @@ pub(crate) fn load(place: &Place, log_key: &PublicKey) -> Result<Role, StoreErro
         return Err(StoreError::OtherLog { dir: place.path().to_owned(), expected, found });
     }
     Ok(role)
+}
+
+impl Shared {
+    pub(crate) fn promotion(&self) -> Result<Option<Promotion>, StoreError> {
+        let place = self.place();
+        let promotion = state::load_promotion(place)?;
+        let present = TreeSize(self.pending.read().end());
+        match promotion {
+            _ if *lock(&self.role) == Role::Follower => Ok(None),
+            Some(Promotion { held_size: named, .. }) if named > present => {
+                let damage = Damage::BeyondData { named, present };
+                Err(StoreError::damaged(place.join(state::Kind::Promotion.name()), damage))
+            }
+            promotion => Ok(promotion),
+        }
+    }
 }
 
 impl Store {
@@ -45,6 +62,37 @@ impl Store {
     /// [`StoreError::Damaged`], [`StoreError::File`].
     pub fn recorded_role(place: &Place) -> Result<Option<Role>, StoreError> {
         Ok(state::load_role(place)?.map(|(role, _)| role))
+    }
+
+    /// Makes the node the primary from the next start on, and records what was known by then.
+    ///
+    /// **Durable**: when this returns `Ok`. **Atomic**: after an error the node may have either
+    /// role. **Retry**: any time.
+    ///
+    /// # Errors
+    /// [`StoreError::File`]; [`StoreError::OutsideTree`] where more is known than is held.
+    pub fn promote(&self, known_size: TreeSize) -> Result<Promotion, StoreError> {
+        let held_size = self.committed_size();
+        if known_size > held_size {
+            return Err(StoreError::OutsideTree { asked: known_size.0, size: held_size });
+        }
+        let promotion = Promotion { known_size, held_size };
+        {
+            let _writing = lock(&self.shared.writing);
+            // First: a primary without it would take what others know for a fork.
+            state::store_promotion(self.shared.place(), promotion)?;
+        }
+        self.set_role(Role::Primary)?;
+        Ok(promotion)
+    }
+
+    /// What was known when the node became the primary; `None` where it always was, or is none.
+    ///
+    /// # Errors
+    /// [`StoreError::Damaged`], also where there are fewer leaves than there were; and
+    /// [`StoreError::File`].
+    pub fn promotion(&self) -> Result<Option<Promotion>, StoreError> {
+        self.shared.promotion()
     }
 
     /// The key of the log that a follower's directory is a copy of, so that it can be opened

@@ -7,6 +7,7 @@
 //! |-------------|--------------------------------------------------------------|---------|
 //! | `identity`  | hash of the log's public key                                 | once    |
 //! | `role`      | what the node is, with the log's public key; none: a primary | when that changes |
+//! | `promotion` | what was known and held when the node became the primary     | then |
 //! | `tree`      | size and root hash of what the tiles hold                    | when the journal was integrated |
 //! | `head`      | the last head the log signed                                 | before its signature is shown |
 //! | `published` | the served head with its cosignatures, and its checkpoint    | at publication and for late cosignatures |
@@ -18,7 +19,7 @@ use crate::durable::FileError;
 use crate::error::{Damage, StoreError};
 use crate::fs::PRIVATE_FILE;
 use crate::place::Place;
-use crate::types::{Published, Role};
+use crate::types::{Promotion, Published, Role};
 use sigsum_core::ascii::{AsciiError, Problem, Reader, Writer};
 use sigsum_core::bytes::to_hex;
 use sigsum_core::crypto::sha256;
@@ -33,6 +34,7 @@ pub(crate) const MAX_STATE_BYTES: usize = 2 << 20;
 pub(crate) enum Kind {
     Identity,
     Role,
+    Promotion,
     Tree,
     Head,
     Published,
@@ -44,6 +46,7 @@ impl Kind {
         match self {
             Self::Identity => "identity",
             Self::Role => "role",
+            Self::Promotion => "promotion",
             Self::Tree => "tree",
             Self::Head => "head",
             Self::Published => "published",
@@ -132,6 +135,24 @@ pub(crate) fn store_role(place: &Place, role: Role, log_key: &PublicKey) -> Resu
     writer.text("role", &role.to_string());
     writer.text("log_key", &log_key.to_hex());
     Kind::Role.store(place, writer.finish().as_bytes())
+}
+
+/// What was known when the node became the primary.
+pub(crate) fn load_promotion(place: &Place) -> Result<Option<Promotion>, StoreError> {
+    Kind::Promotion.load(place, |contents| {
+        let mut reader = Reader::new(contents)?;
+        let known_size = TreeSize(reader.integer("known_size")?);
+        let held_size = TreeSize(reader.integer("held_size")?);
+        reader.end()?;
+        Ok(Promotion { known_size, held_size })
+    })
+}
+
+pub(crate) fn store_promotion(place: &Place, promotion: Promotion) -> Result<(), FileError> {
+    let mut writer = Writer::new();
+    writer.integer("known_size", promotion.known_size.0);
+    writer.integer("held_size", promotion.held_size.0);
+    Kind::Promotion.store(place, writer.finish().as_bytes())
 }
 
 /// What the tiles hold.

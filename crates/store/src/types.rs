@@ -1,7 +1,7 @@
 //! Values that a store takes and gives.
 
 use crate::error::StoreError;
-use sigsum_core::{CosignedTreeHead, LeafIndex};
+use sigsum_core::{CosignedTreeHead, LeafIndex, TreeSize};
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -25,6 +25,16 @@ impl fmt::Display for Role {
             Self::Frozen => "frozen",
         })
     }
+}
+
+/// What was known when a node that held a copy became the primary.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Promotion {
+    /// The largest tree of the log that anyone who was asked knew. Its head may never have reached
+    /// this node, but its leaves have.
+    pub known_size: TreeSize,
+    /// Leaves that the node held.
+    pub held_size: TreeSize,
 }
 
 /// What became of one leaf of a batch.

@@ -20,6 +20,8 @@ const LONGEST_START_MS: u64 = 40;
 /// Other kills come at most so long after the server listens, each as often as the others: within
 /// its first requests, before it has published a head, and after several.
 const LONGEST_LIFE_MS: [u64; 3] = [20, 300, 1500];
+/// An attempt to connect that takes so long goes to a machine that is gone.
+const CONNECT_LIMIT: Duration = Duration::from_secs(1);
 /// How a line of level error looks, in log-go's format and in the plain one.
 const ERROR_LEVELS: [&str; 2] = [" [ERRO] ", " ERROR "];
 /// Where the server is now, for its clients; nowhere while it is down.
@@ -30,6 +32,14 @@ pub(crate) struct Target {
 }
 
 impl Target {
+    /// A server that always has this address, and what ends the load on it.
+    pub(crate) fn at(address: SocketAddr) -> (Self, Arc<AtomicBool>) {
+        let stopped = Arc::new(AtomicBool::new(false));
+        // Nobody changes the address, so nobody has to hold the other end.
+        let (_, address) = watch::channel(Some(address));
+        (Self { address, stopped: Arc::clone(&stopped) }, stopped)
+    }
+
     /// Whether the load is to end.
     pub(crate) fn is_stopped(&self) -> bool {
         self.stopped.load(Ordering::Relaxed)
@@ -48,9 +58,10 @@ impl Target {
                 self.address.changed().await.ok()?;
                 continue;
             };
-            match Connection::open(address).await {
-                Ok(connection) => return Some(connection),
-                Err(_) => tokio::time::sleep(Duration::from_millis(1)).await,
+            let opening = tokio::time::timeout(CONNECT_LIMIT, Connection::open(address));
+            match opening.await {
+                Ok(Ok(connection)) => return Some(connection),
+                Ok(Err(_)) | Err(_) => tokio::time::sleep(Duration::from_millis(1)).await,
             }
         }
         None

@@ -86,7 +86,10 @@ fn print_counts(seen: &Seen, tally: &Tally, head: &TreeHead) {
 }
 
 /// Waits until all that was acknowledged is published, and reads the whole tree.
-async fn settle(address: SocketAddr, seen: &Seen) -> Result<(TreeHead, Vec<Leaf>), Failure> {
+pub(crate) async fn settle(
+    address: SocketAddr,
+    seen: &Seen,
+) -> Result<(TreeHead, Vec<Leaf>), Failure> {
     let deadline = Instant::now() + PUBLICATION_LIMIT;
     let acknowledged = seen.acknowledged();
     let mut leaves = Vec::new();
@@ -149,7 +152,7 @@ async fn read_leaves(
 }
 
 /// Holds everything that was seen against the final tree.
-fn judge(seen: &Seen, head: &TreeHead, leaves: &[Leaf]) {
+pub(crate) fn judge(seen: &Seen, head: &TreeHead, leaves: &[Leaf]) {
     let violations = &seen.violations;
     let mut place: HashMap<Hash, u64> = HashMap::new();
     let mut range = CompactRange::new();

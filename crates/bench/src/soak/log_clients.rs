@@ -85,7 +85,7 @@ impl Seen {
         lock(&self.statuses).clone()
     }
 
-    fn request(&self, number: u64) -> AddLeafRequest {
+    pub(crate) fn request(&self, number: u64) -> AddLeafRequest {
         let message = Message::of_data(&number.to_be_bytes());
         let signature = self.signer.sign_now(&leaf_signing_bytes(&message.checksum()));
         AddLeafRequest { message, signature, public_key: self.signer.public_key() }
@@ -102,7 +102,7 @@ impl Seen {
     }
 
     /// Judges a head by itself and by the one that came before.
-    fn looked(&self, head: &CosignedTreeHead) {
+    pub(crate) fn looked(&self, head: &CosignedTreeHead) {
         self.looks.fetch_add(1, Ordering::Relaxed);
         let TreeHead { size, root_hash } = head.signed.tree_head;
         let mut heads = lock(&self.heads);

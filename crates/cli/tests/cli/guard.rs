@@ -12,13 +12,13 @@ use std::time::{Duration, Instant};
 const LIMIT: Duration = Duration::from_secs(60);
 
 /// Copies a directory as an operator would.
-fn copy(sandbox: &Sandbox, from: &str, to: &str) {
+pub(crate) fn copy(sandbox: &Sandbox, from: &str, to: &str) {
     let status = Command::new("cp").arg("-a").args([sandbox.path(from), sandbox.path(to)]).status();
     assert!(status.unwrap().success());
 }
 
 /// Submits one more leaf and waits until a head covers it.
-fn grow(url: &str, signer: &Ed25519Signer, number: u64) {
+pub(crate) fn grow(url: &str, signer: &Ed25519Signer, number: u64) {
     let until = Instant::now() + LIMIT;
     let body = add_leaf_request(signer, number).to_body();
     while http(url, "POST", "/add-leaf", &body).0 != 200 || published(url) <= number {
@@ -27,7 +27,7 @@ fn grow(url: &str, signer: &Ed25519Signer, number: u64) {
     }
 }
 
-fn published(url: &str) -> u64 {
+pub(crate) fn published(url: &str) -> u64 {
     let (_, body) = http(url, "GET", "/get-tree-head", b"");
     parse_tree_head(body.as_bytes()).map_or(0, |head| head.signed.tree_head.size.0)
 }

@@ -73,16 +73,16 @@ fn a_witness_that_was_set_back_is_asked_from_there() {
 }
 
 #[test]
-fn a_witness_that_knows_more_than_the_log_thinks_is_asked_from_there() {
-    with(cases::a_witness_that_knows_more_than_the_log_thinks_is_asked_from_there);
+fn a_witness_that_knows_more_than_the_log_thinks_cosigns_at_once() {
+    with(cases::a_witness_that_knows_more_than_the_log_thinks_cosigns_at_once);
 }
 
 #[test]
-fn a_log_that_forgot_leaves_gets_no_cosignature_until_it_has_them_again() {
-    with(cases::a_log_that_forgot_leaves_gets_no_cosignature_until_it_has_them_again);
+fn a_log_that_forgot_leaves_is_refused() {
+    with(cases::a_log_that_forgot_leaves_is_refused);
 }
 
 #[test]
-fn a_log_that_forgot_leaves_and_took_others_is_never_cosigned() {
-    with(cases::a_log_that_forgot_leaves_and_took_others_is_never_cosigned);
+fn a_log_that_forgot_leaves_and_took_others_is_refused() {
+    with(cases::a_log_that_forgot_leaves_and_took_others_is_refused);
 }

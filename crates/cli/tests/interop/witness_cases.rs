@@ -95,8 +95,8 @@ pub(crate) fn a_witness_that_was_set_back_is_asked_from_there(witness: impl Fore
     rig.assert_witness_has(4);
 }
 
-/// 409 with a size that the log has signed, and does not know to be cosigned.
-pub(crate) fn a_witness_that_knows_more_than_the_log_thinks_is_asked_from_there(
+/// The witness has the log's last head, and the log does not know: it shows that head first.
+pub(crate) fn a_witness_that_knows_more_than_the_log_thinks_cosigns_at_once(
     witness: impl ForeignWitness,
 ) {
     let mut rig = Rig::start(witness);
@@ -114,8 +114,8 @@ pub(crate) fn a_witness_that_knows_more_than_the_log_thinks_is_asked_from_there(
     rig.stop_log();
     rig.demand_cosignatures();
     rig.start_log();
+    rig.wait_for_cosigned_head(2);
     rig.submit("f3");
-    rig.wait_for_status(409);
     rig.wait_for_cosigned_head(3);
     rig.assert_witness_has(3);
 }
@@ -135,40 +135,28 @@ fn log_set_back<W: ForeignWitness>(witness: W) -> Rig<W> {
     rig
 }
 
-/// 409 with a size that the log never signed: it stays at its old head until it has the same leaves
-/// again.
-pub(crate) fn a_log_that_forgot_leaves_gets_no_cosignature_until_it_has_them_again(
-    witness: impl ForeignWitness,
-) {
+/// 409 with a size that this directory never signed: the log does not start on it. The newest
+/// directory goes on.
+pub(crate) fn a_log_that_forgot_leaves_is_refused(witness: impl ForeignWitness) {
     let mut rig = log_set_back(witness);
-    rig.start_log();
-    rig.wait_until_ahead();
-    assert_eq!(rig.head().unwrap().signed.tree_head.size.0, 1);
-    rig.add_leaf("f2");
-    rig.add_leaf("f3");
-    rig.wait_for_cosigned_head(3);
-    rig.submit("f4");
-    rig.wait_for_cosigned_head(4);
-    rig.assert_witness_has(4);
-}
-
-/// 422: what grew out of the old directory contradicts what was cosigned. The newest directory
-/// brings the log back.
-pub(crate) fn a_log_that_forgot_leaves_and_took_others_is_never_cosigned(
-    witness: impl ForeignWitness,
-) {
-    let mut rig = log_set_back(witness);
-    rig.start_log();
-    for name in ["g2", "g3", "g4"] {
-        rig.add_leaf(name);
-    }
-    rig.wait_for_status(422);
-    assert_eq!(rig.head().unwrap().signed.tree_head.size.0, 1);
+    rig.assert_log_is_refused("knows this log with 3 leaves, this data directory with 1");
     rig.assert_witness_has(3);
-    rig.stop_log();
     rig.restore_log("newest");
     rig.start_log();
     rig.submit("f4");
     rig.wait_for_cosigned_head(4);
     rig.assert_witness_has(4);
+}
+
+/// 422: what grew out of the old directory, unseen by the witness, contradicts what it cosigned.
+pub(crate) fn a_log_that_forgot_leaves_and_took_others_is_refused(witness: impl ForeignWitness) {
+    let mut rig = log_set_back(witness);
+    rig.demand_nothing();
+    rig.start_log();
+    rig.submit("g2");
+    rig.submit("g3");
+    rig.stop_log();
+    rig.demand_cosignatures();
+    rig.assert_log_is_refused("knows another tree of 3 leaves than this data directory");
+    rig.assert_witness_has(3);
 }

@@ -1,6 +1,6 @@
 //! Our log with a witness of others as its quorum, and what befalls the two.
 
-use crate::harness::{Network, Sandbox, http};
+use crate::harness::{LOG_ARGS, Network, Sandbox, http};
 use crate::peers::{PeerDaemon, free_address, peer, run_peer};
 use sigsum_core::checkpoint::{Checkpoint, Origin};
 use sigsum_core::tree_head::Cosignature;
@@ -94,6 +94,12 @@ impl<W: ForeignWitness> Rig<W> {
     pub(crate) fn start_log(&mut self) {
         self.network.start_log();
         self.internal = self.network.log.as_mut().unwrap().internal_url();
+    }
+
+    /// The log ends by itself, saying this.
+    #[track_caller]
+    pub(crate) fn assert_log_is_refused(&self, text: &str) {
+        self.sandbox().run(&LOG_ARGS).fails_with(text);
     }
 
     pub(crate) fn stop_log(&mut self) {
@@ -247,15 +253,6 @@ impl<W: ForeignWitness> Rig<W> {
         let label = format!("status=\"{status}\"");
         until(&format!("answer {status}"), || match self.metric(name, &label) {
             0 => Err("none".to_owned()),
-            _ => Ok(()),
-        });
-    }
-
-    /// Waits until the running log knows that the witness has a larger tree than it has.
-    #[track_caller]
-    pub(crate) fn wait_until_ahead(&self) {
-        until("witness ahead", || match self.metric("sigsum_log_witness_ahead", "witness=") {
-            0 => Err("not ahead".to_owned()),
             _ => Ok(()),
         });
     }

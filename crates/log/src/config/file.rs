@@ -37,8 +37,9 @@ pub enum FileConfigError {
     UnknownKeywords(Vec<String>),
     /// log-go's database server.
     #[error(
-        "backend = \"trillian\": this log keeps its tree in data-dir and does not read Trillian's; \
-         remove the line to run from the data directory"
+        "backend = \"trillian\": this log keeps its tree in data-dir and does not read Trillian's. To \
+         take over the log, follow it with `sigsum log secondary`, and then run `sigsum log \
+         promote`: see \"Coming from log-go\" in docs/log.md. In either case remove the line"
     )]
     Trillian,
     /// No storage of that name.

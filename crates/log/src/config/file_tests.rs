@@ -101,9 +101,7 @@ fn an_unknown_backend_is_refused() {
 
 #[test]
 fn a_trillian_backend_is_refused_with_the_way_out() {
-    assert!(
-        error("backend = 'trillian'").contains("remove the line to run from the data directory")
-    );
+    assert!(error("backend = 'trillian'").contains("see \"Coming from log-go\" in docs/log.md"));
 }
 
 #[test]

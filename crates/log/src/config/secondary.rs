@@ -108,7 +108,7 @@ mod tests {
     #[test]
     fn trillian_is_refused_with_the_way_out() {
         let text = format!("backend = 'trillian'\n{FOLLOWS}");
-        assert!(error(&text).contains("remove the line to run from the data directory"));
+        assert!(error(&text).contains("see \"Coming from log-go\" in docs/log.md"));
     }
 
     #[test]

@@ -87,6 +87,7 @@ impl Publisher {
                 let who = self.name_of(refusal.who);
                 let outdated = Outdated { who, known: refusal.known, ours: refusal.ours };
                 self.guard.refuse();
+                self.served.clear();
                 running.refused = Some(outdated);
             }
             Event::RoundEnded { quorum, took } => {

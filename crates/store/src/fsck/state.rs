@@ -24,6 +24,9 @@ const NO_HEAD: &str = "the log may have signed more than is published; bring bac
 const NO_ROLE: &str = "say what the node is: `sigsum log promote` makes it a primary, after asking \
                        whoever may know more";
 
+const NO_PROMOTION: &str = "bring back the newest copy of this file; where the log has signed a head \
+                            since this node was promoted, it may be removed";
+
 impl StateFiles {
     pub(super) fn read(place: &Place, log_key: &PublicKey) -> Result<Self, StoreError> {
         let mut files = Self { tree: None, head: None, published: None, findings: Vec::new() };
@@ -49,6 +52,7 @@ impl StateFiles {
             }
             other => _ = files.take(Kind::Role, other.map(Some))?,
         }
+        files.take(Kind::Promotion, state::load_promotion(place))?;
         Ok(files)
     }
 
@@ -97,6 +101,7 @@ impl StateFiles {
             Kind::Published => put_published_aside(),
             Kind::Identity => self.identity_remedy(),
             Kind::Role => advice(NO_ROLE),
+            Kind::Promotion => advice(NO_PROMOTION),
         };
         self.found(kind.name(), damage, remedy);
         Ok(None)

@@ -1,6 +1,8 @@
 //! Tests of the state files' format: one case for each way of being malformed.
 
-use super::{Kind, MAX_STATE_BYTES, load_head, load_identity, load_published, load_role};
+use super::{
+    Kind, MAX_STATE_BYTES, load_head, load_identity, load_promotion, load_published, load_role,
+};
 use super::{load_tree, seal};
 use super::{store_head, store_identity, store_published, store_tree};
 use crate::error::{Damage, StoreError};
@@ -111,6 +113,11 @@ fn right_checksums_around_wrong_text_are_refused() {
     for text in ["role=none\n", &format!("role=standby\nlog_key={key}\n"), "role=follower\n"] {
         write(&place, Kind::Role, &seal(Kind::Role, text.as_bytes()));
         assert!(matches!(damage(load_role(&place)), Damage::Text(_)), "{text}");
+    }
+    for text in ["", "known_size=1\n", "known_size=x\nheld_size=1\n", "held_size=1\nknown_size=1\n"]
+    {
+        write(&place, Kind::Promotion, &seal(Kind::Promotion, text.as_bytes()));
+        assert!(matches!(damage(load_promotion(&place)), Damage::Text(_)), "{text}");
     }
     write(&place, Kind::Published, &seal(Kind::Published, b"no empty line"));
     assert!(matches!(damage(load_published(&place)), Damage::Text(_)));

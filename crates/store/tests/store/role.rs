@@ -1,8 +1,8 @@
 //! What a directory says of its node: a primary or a follower.
 
-use crate::support::{fresh, log_key, reopen};
-use sigsum_core::PublicKey;
-use sigsum_store::{Damage, Place, Role, Store, StoreError};
+use crate::support::{fresh, leaf, log_key, reopen};
+use sigsum_core::{PublicKey, TreeSize};
+use sigsum_store::{Damage, LeafLog as _, Place, Role, Store, StoreError};
 use std::fs;
 
 #[allow(clippy::disallowed_methods, reason = "the damage that the store is to find")]
@@ -98,4 +98,39 @@ fn a_damaged_role_is_refused_and_not_taken_for_a_primarys() {
         StoreError::Damaged { path: named, damage: Damage::Checksum } => assert_eq!(named, path),
         error => panic!("{error}"),
     }
+}
+
+#[test]
+fn what_was_known_at_a_promotion_is_kept() {
+    let (_dir, place) = disk();
+    Store::init_follower(&place, &log_key()).unwrap();
+    let store = reopen(&place);
+    assert_eq!(store.promotion().unwrap(), None);
+    let more = store.promote(TreeSize(1)).unwrap_err();
+    assert!(matches!(more, StoreError::OutsideTree { asked: 1, .. }), "{more}");
+    assert_eq!(store.role(), Role::Follower);
+    let promotion = store.promote(TreeSize(0)).unwrap();
+    drop(store);
+    let store = reopen(&place);
+    assert_eq!((store.role(), store.promotion().unwrap()), (Role::Primary, Some(promotion)));
+    store.set_role(Role::Follower).unwrap();
+    assert_eq!(store.promotion().unwrap(), None);
+}
+
+#[test]
+fn fewer_leaves_than_at_the_promotion_are_damage() {
+    let (dir, place) = disk();
+    Store::init_follower(&place, &log_key()).unwrap();
+    let store = reopen(&place);
+    store.commit(&[leaf(1)]).unwrap();
+    store.promote(TreeSize(1)).unwrap();
+    drop(store);
+    let promotion = fs::read(place.path().join("promotion")).unwrap();
+    let other = Place::dir(dir.path().join("other"));
+    Store::init(&other, &log_key()).unwrap();
+    write(&other.path().join("promotion"), promotion);
+    let error = reopen(&other).promotion().unwrap_err();
+    let StoreError::Damaged { path, damage } = error else { panic!("{error}") };
+    assert_eq!(path, other.path().join("promotion"));
+    assert_eq!(damage, Damage::BeyondData { named: TreeSize(1), present: TreeSize(0) });
 }
