@@ -1,17 +1,11 @@
-//! `cargo xtask drill`: a log loses its primary, and is moved from log-go, in rehearsal.
-//!
-//! The first is done by `crates/bench` in network namespaces, which only root can make; the second by
-//! the tests against the programs of others.
+//! `cargo xtask drill`: a log loses its primary, in rehearsal. `crates/bench` does it in network
+//! namespaces, which only root can make.
 
-use std::error::Error;
 use std::ffi::OsString;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use crate::{interop, measure};
-
-/// Names of the tests that move a log from log-go.
-const MIGRATION: &str = "migration";
+use crate::measure;
 
 /// Why there are no drills on this machine; nothing where there are.
 pub(crate) fn missing() -> Option<String> {
@@ -32,19 +26,13 @@ pub(crate) fn missing() -> Option<String> {
     made.err().map(|why| format!("network namespaces and bridges cannot be made ({why})"))
 }
 
-/// Runs all drills that this machine can. True if none failed.
-pub(crate) fn run(root: &Path, arguments: &[OsString]) -> Result<bool, Box<dyn Error>> {
-    let fail_over = match missing() {
+/// Runs the drills where this machine can. True if none failed.
+pub(crate) fn run(root: &Path, arguments: &[OsString]) -> Result<bool, measure::MeasureError> {
+    match missing() {
         Some(why) => {
-            println!("skipped: fail-over: {why}");
-            true
+            println!("skipped: the drills: {why}");
+            Ok(true)
         }
-        None => measure::run(root, "drill", arguments)?,
-    };
-    if !arguments.is_empty() {
-        return Ok(fail_over);
+        None => measure::run(root, "drill", arguments),
     }
-    println!("\nmigration: a log moves from log-go with Trillian");
-    let migrated = interop::run(root, &[MIGRATION.to_owned()])?.is_good();
-    Ok(fail_over && migrated)
 }

@@ -64,8 +64,8 @@ enum Task {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         arguments: Vec<OsString>,
     },
-    /// Rehearse the loss of a log's primary in network namespaces, and the move of a log from log-go
-    /// (see `drill --help`). Needs root; says what it leaves out.
+    /// Rehearse the loss of a log's primary in network namespaces (see `drill --help`). Needs root;
+    /// says so where it cannot.
     #[command(disable_help_flag = true)]
     Drill {
         /// For the program that does it; `--no-build` takes what was built before.
@@ -107,7 +107,7 @@ fn main() -> ExitCode {
             Err(error) => Err(error.into()),
         },
         Task::Bench { arguments } => measure::run(&root, "bench", &arguments).map_err(Into::into),
-        Task::Drill { arguments } => drill::run(&root, &arguments),
+        Task::Drill { arguments } => drill::run(&root, &arguments).map_err(Into::into),
         Task::Soak { arguments } => measure::run(&root, "soak", &arguments).map_err(Into::into),
     };
     match outcome {
