@@ -12,7 +12,7 @@ use super::{Finding, Rule, TidyError};
 /// crates of one layer (the roles above all) do not know each other.
 const LAYERS: &[&[&str]] = &[
     &["sigsum-core"],
-    &["sigsum-api", "sigsum-keys", "sigsum-store"],
+    &["sigsum-api", "sigsum-keys", "sigsum-store", "sigsum-limits"],
     &["sigsum-service", "sigsum-client"],
     &["sigsum-log", "sigsum-witness", "sigsum-monitor"],
     &["sigsum-testnet"],
