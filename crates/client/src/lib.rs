@@ -43,5 +43,5 @@ pub use submit::{
     Event, LogFailure, LogTarget, SubmitError, SubmitSettings, Submitter, TargetError, TokenSource,
     log_targets,
 };
-pub use token_dns::{TokenDns, TokenDnsError};
+pub use token_dns::{DomainKeys, LookedUp, TokenDns, TokenDnsError};
 pub use witness::HttpWitness;

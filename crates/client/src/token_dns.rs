@@ -1,14 +1,18 @@
 //! The DNS check of submit tokens (`log.md` section 4.2): a domain publishes its rate-limit keys as
 //! TXT records, and a token counts if one of them made it.
 
+mod look_up;
+
 use hickory_resolver::TokioResolver;
-use hickory_resolver::config::{ConnectionConfig, NameServerConfig, ResolveHosts, ResolverConfig};
+use hickory_resolver::config::{ResolveHosts, ResolverConfig};
 use hickory_resolver::net::NetError;
 use hickory_resolver::net::runtime::TokioRuntimeProvider;
 use hickory_resolver::proto::rr::{Name, RData};
 use sigsum_core::PublicKey;
 use sigsum_core::token::{SubmitToken, TOKEN_DNS_LABEL};
 use std::net::SocketAddr;
+
+pub use look_up::LookedUp;
 
 /// The label of an earlier version of the protocol; log servers still look there.
 const OLD_DNS_LABEL: &str = "_sigsum_v0";
@@ -113,12 +117,7 @@ impl TokenDns {
     /// # Errors
     /// [`TokenDnsError::Setup`].
     pub fn with_server(address: SocketAddr) -> Result<Self, TokenDnsError> {
-        let mut connections = vec![ConnectionConfig::udp(), ConnectionConfig::tcp()];
-        for connection in &mut connections {
-            connection.port = address.port();
-        }
-        let server = NameServerConfig::new(address.ip(), true, connections);
-        let config = ResolverConfig::from_name_servers(vec![server]);
+        let config = ResolverConfig::from_name_servers(vec![look_up::name_server(address)]);
         let provider = TokioRuntimeProvider::default();
         let mut builder = TokioResolver::builder_with_config(config, provider);
         builder.options_mut().use_hosts_file = ResolveHosts::Never;

@@ -230,7 +230,8 @@ impl Quota {
         self.now
     }
 
-    pub(crate) fn advance(&mut self, now: QuotaTime) -> QuotaTime {
+    /// Moves the time on; it never goes back.
+    pub fn advance(&mut self, now: QuotaTime) -> QuotaTime {
         self.now = self.now.max(now);
         self.now
     }

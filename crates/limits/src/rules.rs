@@ -12,7 +12,7 @@ use sigsum_core::KeyHash;
 pub const TEST_DOMAIN: &str = "test.sigsum.org";
 
 /// Who may add how much.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Rules {
     file: LimitFile,
     suffixes: Option<SuffixList>,

@@ -37,6 +37,7 @@ pub mod fsck;
 mod heads;
 mod index;
 mod journal;
+mod ledger;
 mod open;
 mod partials;
 mod pending;
@@ -52,6 +53,7 @@ mod types;
 mod writer;
 
 pub use error::{Damage, StoreError};
+pub use ledger::{Ledger, LedgerContents, OpenedLedger};
 pub use place::Place;
 pub use store::Store;
 pub use traits::{HeadStore, LeafLog, LogStore, TreeReader};
