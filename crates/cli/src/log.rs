@@ -18,7 +18,7 @@ use sigsum_client::GoDuration;
 use sigsum_core::PublicKey;
 use sigsum_core::policy::Policy;
 use sigsum_keys::read_public_key;
-use sigsum_log::config::{FileConfig, FollowerTable, Settings};
+use sigsum_log::config::{FileConfig, FollowerTable, OneOrMore, Settings};
 use sigsum_log::mktree;
 use sigsum_service::reload::{ReloadMetrics, Watched, follow};
 use sigsum_service::runner::{self, Program};
@@ -98,6 +98,16 @@ pub(crate) struct Primary {
     /// The one follower's public key
     #[arg(long, value_name = "FILE")]
     secondary_pubkey_file: Option<PathBuf>,
+    /// Limits on who may add how many leaves (default: nobody is limited)
+    #[arg(long, value_name = "FILE")]
+    rate_limit_file: Option<PathBuf>,
+    /// Let test.sigsum.org submit, whose private key everybody knows
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true,
+          default_missing_value = "true")]
+    allow_test_domain: Option<bool>,
+    /// Resolver to ask for the keys of submit tokens (default: the machine's); may be repeated
+    #[arg(long = "dns-resolver", value_name = "IP[:PORT]")]
+    dns_resolvers: Vec<String>,
     /// File that always holds the last signed tree head, as log-go keeps it
     #[arg(long, value_name = "FILE")]
     sth_file: Option<PathBuf>,
@@ -230,6 +240,11 @@ fn settings(flags: Primary) -> Result<Settings, Failure> {
     if !flags.followers.is_empty() {
         file.primary.followers = flags.followers;
     }
+    over(&mut file.primary.rate_limit_file, flags.rate_limit_file);
+    over(&mut file.primary.allow_test_domain, flags.allow_test_domain);
+    if !flags.dns_resolvers.is_empty() {
+        file.primary.dns_resolver = Some(OneOrMore::More(flags.dns_resolvers));
+    }
     over(&mut file.primary.sth_file, flags.sth_file);
     over(&mut file.backend, flags.backend);
     over(&mut file.log_file, flags.log_file);
@@ -253,12 +268,16 @@ fn primary(flags: Primary) -> Result<(), Failure> {
         .map_err(|e| key_failure("setup primary: failed reading private key: ", &e))?;
     let mut sources = Sources::new(flags, &loaded, logging.clone());
     let (doubt, is_alone) = (loaded.doubt(), loaded.is_alone());
+    let is_unlimited = loaded.is_unlimited();
     let Loaded { settings, policy } = loaded;
     let (name, version) = ("sigsum log", env!("CARGO_PKG_VERSION"));
     let program = Program { name, version, logging: Some(logging) };
     runner::run(program, |service| async move {
         if let Some(doubt) = doubt {
             tracing::warn!("{doubt}");
+        }
+        if is_unlimited {
+            tracing::warn!("{NOT_LIMITED}");
         }
         if is_alone {
             tracing::warn!("{NOT_REPLICATED}");
@@ -293,6 +312,10 @@ fn node_key(file: &Path) -> Result<PublicKey, Failure> {
 }
 
 /// What an operator may have overlooked.
+const NOT_LIMITED: &str = "no rate limits: whoever reaches the log may add any number of leaves; \
+                           name them with rate-limit-file";
+
+/// As above.
 const NOT_REPLICATED: &str = "the log is not replicated: what this node's disk loses is lost; name \
                               followers, or say replication = \"none\"";
 

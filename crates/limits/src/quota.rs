@@ -102,6 +102,14 @@ pub struct Exceeded {
     pub retry_after: Option<Duration>,
 }
 
+impl Exceeded {
+    /// Whether it is a limit of a key.
+    #[must_use]
+    pub fn is_of_key(&self) -> bool {
+        matches!(self.bucket, Bucket::Key(_))
+    }
+}
+
 /// Places for one leaf. To be given to [`Quota::settle`] or [`Quota::release`].
 #[derive(Debug, PartialEq, Eq)]
 #[must_use = "a reserved place counts until it is settled or released"]

@@ -6,10 +6,12 @@ use crate::engine::followers::Replicated;
 use crate::engine::intake::HashedLeaf;
 use crate::engine::keys::{DEFAULT_KEYS, KeyCache};
 use crate::engine::reads;
+use crate::gate::{self, Gate};
 use crate::guard::{self, GuardWatch};
 use crate::reload::ServiceRules;
-use crate::sequencer::{CommitError, Sequencer};
+use crate::sequencer::{CommitError, NotTaken, Sequencer};
 use crate::served::Served;
+use crate::tokens::TokenRefusal;
 use arc_swap::ArcSwap;
 use async_trait::async_trait;
 use sigsum_api::{AddLeafStatus, ApiError, LogApi};
@@ -21,6 +23,7 @@ use sigsum_core::wire::log::{
     InclusionProof,
 };
 use sigsum_core::{CosignedTreeHead, Hash, Leaf, LeafIndex, TreeSize};
+use sigsum_limits::Domain;
 use sigsum_store::{LogStore, StoreError};
 use std::sync::Arc;
 use tokio::sync::watch;
@@ -54,6 +57,8 @@ pub(crate) struct LogService {
 pub(crate) struct Gates {
     /// After a start: that nobody knows a larger tree.
     pub(crate) guard: GuardWatch,
+    /// Tokens and limits.
+    pub(crate) gate: Gate,
     /// What enough followers hold; none where there are no followers.
     pub(crate) replicated: Option<watch::Receiver<Replicated>>,
     /// The log takes no new leaf any more, for good.
@@ -70,6 +75,11 @@ impl LogService {
     ) -> Self {
         let keys = Arc::new(KeyCache::new(DEFAULT_KEYS));
         Self { store, sequencer, served, keys, rules, gates }
+    }
+
+    /// Tokens and limits.
+    pub(crate) fn gate(&self) -> &Gate {
+        &self.gates.gate
     }
 
     /// Waits a little for the start guard; it may be up still when this returns.
@@ -99,23 +109,47 @@ impl LogService {
         self.served.size() <= TreeSize(1) && self.store.index_of(leaf_hash).is_ok_and(is_later)
     }
 
-    async fn commit(&self, leaf: HashedLeaf) -> Result<AddLeafStatus, ApiError> {
+    /// The domain of a valid token. A leaf that is known needs none where DNS does not answer: its
+    /// submitter only asks what became of it.
+    async fn domain(
+        &self,
+        leaf: &HashedLeaf,
+        token: Option<&SubmitToken>,
+    ) -> Result<Option<Domain>, ApiError> {
+        let Some(token) = token else { return Ok(None) };
+        match self.gates.gate.tokens.check(token).await {
+            Ok(domain) => Ok(Some(domain)),
+            Err(TokenRefusal::Unavailable { .. })
+                if self.store.contains(&leaf.hash).is_ok_and(|known| known) =>
+            {
+                Ok(None)
+            }
+            Err(refusal) => Err(gate::token_error(&refusal)),
+        }
+    }
+
+    async fn commit(
+        &self,
+        leaf: HashedLeaf,
+        token: Option<&SubmitToken>,
+    ) -> Result<AddLeafStatus, ApiError> {
         // Before all else: the directory of a primary that was replaced may know leaves that the
         // log does not have.
         if !self.gates.guard.passes().await {
             return Err(unavailable(RETRY_AFTER_GUARD_S, guard::WAITING.into()));
         }
+        let domain = self.domain(&leaf, token).await?;
         let deadline = Instant::now() + self.rules.load().commit_timeout;
         let hash = leaf.hash;
-        // The answer for a leaf that is known costs neither a place in the queue nor a sync.
+        // The answer for a leaf that is known costs neither quota, nor a place in the queue, nor a
+        // sync.
         if !self.store.contains(&hash).map_err(write_error)? {
             if self.gates.is_frozen {
                 return Err(ApiError::Forbidden(CLOSED.into()));
             }
-            match tokio::time::timeout_at(deadline, self.sequencer.commit(leaf)).await {
-                Ok(Ok(())) => {}
-                Ok(Err(CommitError::Store(error))) => return Err(store_failure(&error)),
-                Ok(Err(error)) => return Err(unavailable(RETRY_AFTER_S, error.to_string())),
+            let taken = self.take(leaf, token, domain.as_ref());
+            match tokio::time::timeout_at(deadline, taken).await {
+                Ok(taken) => taken?,
                 // Queued, but not durable: what 202 is for.
                 Err(_) => return Ok(AddLeafStatus::Accepted),
             }
@@ -123,6 +157,32 @@ impl LogService {
         match &self.gates.replicated {
             None => Ok(AddLeafStatus::Committed),
             Some(replicated) => self.followers_have(&hash, replicated.clone(), deadline).await,
+        }
+    }
+
+    /// Makes a leaf durable that was not known, within its submitter's limits.
+    async fn take(
+        &self,
+        leaf: HashedLeaf,
+        token: Option<&SubmitToken>,
+        domain: Option<&Domain>,
+    ) -> Result<(), ApiError> {
+        let Gate { limits, tokens } = &self.gates.gate;
+        let key = leaf.leaf.key_hash;
+        match self.sequencer.commit_admitted(leaf, || limits.admit(&key, domain)).await {
+            Ok(()) => {
+                if let Some(token) = token {
+                    tokens.accepted(token);
+                }
+                Ok(())
+            }
+            // Another request may have brought it since it was looked for.
+            Err(NotTaken::Refused(_)) if self.store.contains(&leaf.hash).is_ok_and(|it| it) => {
+                Ok(())
+            }
+            Err(NotTaken::Refused(refused)) => Err(gate::limit_error(&refused, &key, token)),
+            Err(NotTaken::Failed(CommitError::Store(error))) => Err(store_failure(&error)),
+            Err(NotTaken::Failed(error)) => Err(unavailable(RETRY_AFTER_S, error.to_string())),
         }
     }
 
@@ -194,11 +254,11 @@ impl LogApi for LogService {
     async fn add_leaf(
         &self,
         request: &AddLeafRequest,
-        _token: Option<&SubmitToken>,
+        token: Option<&SubmitToken>,
     ) -> Result<AddLeafStatus, ApiError> {
         let leaf = admission::check(request, &self.keys)?;
         let leaf_hash = leaf.hash;
-        let status = self.commit(leaf).await?;
+        let status = self.commit(leaf, token).await?;
         match self.may_be_mistaken(&leaf_hash) {
             true => Ok(AddLeafStatus::Accepted),
             false => Ok(status),

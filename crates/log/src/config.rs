@@ -1,9 +1,11 @@
 //! Settings of a log: what [`crate::start`] takes, and the TOML file of log-go that fills it.
 
+mod admission;
 mod file;
 mod replication;
 mod secondary;
 
+pub use admission::{AdmissionConfig, OneOrMore};
 pub use file::{
     DEFAULT_DATA_DIR, DEFAULT_EXTERNAL, DEFAULT_INTERNAL, DEFAULT_STH_FILE, FileConfig,
     FileConfigError, PrimaryTable, SecondaryTable, Settings,
@@ -70,6 +72,8 @@ pub struct Config {
     pub publish_without_quorum: bool,
     /// Who holds copies, and how many must before a leaf counts.
     pub replication: Replication,
+    /// Who may submit how much.
+    pub admission: AdmissionConfig,
     /// log-go's sth file to keep up; `None` for none.
     pub sth_file: Option<PathBuf>,
     /// Shown on the start page.
@@ -92,6 +96,7 @@ impl Config {
             timeout: DEFAULT_TIMEOUT,
             publish_without_quorum: false,
             replication: Replication::default(),
+            admission: AdmissionConfig::default(),
             sth_file: None,
             software_version: env!("CARGO_PKG_VERSION").into(),
         }

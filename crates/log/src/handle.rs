@@ -2,6 +2,7 @@
 
 use crate::api::LogService;
 use crate::guard::Outdated;
+use crate::limits::{KeeperThread, LimitsStatus};
 use crate::publisher::HeadStatus;
 use crate::reload::Reloader;
 use crate::replication::{Replication, ReplicationStatus};
@@ -35,6 +36,8 @@ pub struct Status {
     pub heads: HeadStatus,
     /// Of the followers; none where the log has none.
     pub replication: Option<ReplicationStatus>,
+    /// The limits in force; `None` where nobody is limited.
+    pub limits: Option<LimitsStatus>,
 }
 
 /// A running log. Dropping it does not stop the log; its shutdown token or [`Handle::stop`] does.
@@ -90,6 +93,7 @@ pub(crate) struct Parts {
     pub(crate) publishing: JoinHandle<Result<(), RunError>>,
     pub(crate) indexing: JoinHandle<()>,
     pub(crate) sequencing: SequencerThread,
+    pub(crate) keeping: Option<KeeperThread>,
 }
 
 impl Handle {
@@ -105,6 +109,7 @@ impl Handle {
             indexing: parts.indexing,
             watching: parts.watching,
             sequencing: parts.sequencing,
+            keeping: parts.keeping,
         };
         let ended = tokio::spawn(ended.run(shutdown.clone()));
         Self {
@@ -172,6 +177,7 @@ impl Handle {
             quorum: published.is_some_and(|head| head.quorum),
             heads: self.heads.borrow().clone(),
             replication: self.replication.as_ref().map(|replication| replication.status()),
+            limits: self.service.gate().limits.status(),
         }
     }
 
@@ -222,6 +228,8 @@ struct Ending {
     indexing: JoinHandle<()>,
     watching: JoinHandle<()>,
     sequencing: SequencerThread,
+    /// Goes last: the sequencer charges what it commits.
+    keeping: Option<KeeperThread>,
 }
 
 impl Ending {
@@ -241,7 +249,11 @@ impl Ending {
         }
         // It has heard the shutdown too, and must not hold on to the store for longer.
         let watched = self.watching.await;
-        let stopped = tokio::task::spawn_blocking(move || self.sequencing.stop()).await;
+        let stop = move || {
+            self.sequencing.stop();
+            drop(self.keeping);
+        };
+        let stopped = tokio::task::spawn_blocking(stop).await;
         if let Err(error) = stopped.and(self.indexing.await).and(watched) {
             tracing::error!(%error, "a part of the log ended badly");
         }

@@ -6,7 +6,7 @@
 //! gathering of cosignatures by C2SP `tlog-witness`, log-go's sth file and configuration file.
 //!
 //! # Out of scope
-//! Replication, rate limits and the check of submit tokens against DNS; arguments (`sigsum-cli`);
+//! Replication; the format of rate limits and the counting (`sigsum-limits`); arguments (`sigsum-cli`);
 //! the file formats of the data directory (`sigsum-store`).
 //!
 //! # The parts
@@ -19,8 +19,10 @@ mod api;
 pub mod config;
 pub mod engine;
 pub mod follower;
+mod gate;
 mod guard;
 mod handle;
+mod limits;
 mod metrics;
 pub mod mktree;
 mod open;
@@ -36,12 +38,14 @@ mod start;
 mod status;
 pub mod sth;
 pub mod takeover;
+mod tokens;
 mod watch;
 mod witnesses;
 
 pub use config::{Config, FileConfig, Replication, Settings, Storage};
 pub use guard::Outdated;
 pub use handle::{Handle, RunError, Status};
+pub use limits::{CounterStatus, LimitsError, LimitsStatus, limit_files};
 pub use open::{init, init_follower};
 pub use publisher::{HeadStatus, Stage, WitnessStatus};
 pub use reload::{NewSettings, ReloadError, Reloaded, Reloader};

@@ -1,6 +1,10 @@
 //! What the log counts. Names that log-go has are kept (`sigsum_log_go_...`); ours begin with
 //! `sigsum_log_`.
 
+mod admission;
+
+pub(crate) use admission::{LimitMetrics, TokenMetrics};
+
 use crate::sequencer::Observer;
 use sigsum_service::metrics::{
     Counter, Counters, Gauge, Gauges, Histogram, Histograms, HttpMetrics, LATENCY_BUCKETS_S,
@@ -43,6 +47,10 @@ pub(crate) struct LogMetrics {
     pub(crate) quorum_time_s: Gauge,
     /// What the log stands on.
     pub(crate) ground: GroundMetrics,
+    /// Rate limits.
+    pub(crate) limits: LimitMetrics,
+    /// Submit tokens.
+    pub(crate) tokens: TokenMetrics,
     /// Heads that were not signed, stored or published, by the step that failed.
     pub(crate) head_failures: Counters,
     /// Requests to witnesses, as log-go counts them.
@@ -99,6 +107,8 @@ impl LogMetrics {
             )?,
             ground: GroundMetrics::register(registry)?,
             head_failures: head_failures(registry)?,
+            limits: LimitMetrics::register(registry)?,
+            tokens: TokenMetrics::register(registry)?,
             asking: AskingMetrics::register(registry)?,
             witness_success_time_s: by_witness(
                 "sigsum_log_witness_success_time_seconds",

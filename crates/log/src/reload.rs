@@ -2,6 +2,8 @@
 
 use crate::config::{Config, FileConfigError, Storage};
 use crate::engine::head::Rules;
+use crate::gate::{self, Gate};
+use crate::limits::{LimitsError, Loaded};
 use crate::publisher::NewRules;
 use crate::start::Context;
 use crate::witnesses::{self, WitnessSetupError, Witnesses};
@@ -9,6 +11,7 @@ use arc_swap::ArcSwap;
 use sigsum_core::policy::Policy;
 use sigsum_service::clock::Clock;
 use sigsum_service::tls::{Certificate, Tls, TlsError};
+use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
@@ -57,6 +60,9 @@ pub enum ReloadError {
     /// Configuration: the certificate.
     #[error(transparent)]
     Tls(#[from] TlsError),
+    /// Configuration: the rate limits.
+    #[error(transparent)]
+    Limits(#[from] LimitsError),
     /// Configuration: the witnesses.
     #[error(transparent)]
     Witnesses(#[from] WitnessSetupError),
@@ -67,9 +73,10 @@ pub enum ReloadError {
 
 /// Gives a running log new settings. Clones are for the same log; they do not hold on to its data
 /// directory.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Reloader {
     service: Arc<ArcSwap<ServiceRules>>,
+    gate: Gate,
     publisher: mpsc::Sender<NewRules>,
     tls: Option<Tls>,
     clock: Arc<dyn Clock>,
@@ -83,17 +90,23 @@ struct Current {
     policy: Arc<Policy>,
 }
 
+impl fmt::Debug for Reloader {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Reloader").field("current", &self.current).finish_non_exhaustive()
+    }
+}
+
 impl Reloader {
     pub(crate) fn new(
         config: Config,
         context: Context,
-        service: Arc<ArcSwap<ServiceRules>>,
+        (service, gate): (Arc<ArcSwap<ServiceRules>>, Gate),
         publisher: mpsc::Sender<NewRules>,
         tls: Option<Tls>,
     ) -> Self {
         let (policy, clock) = (context.policy, context.service.clock);
         let current = Arc::new(Mutex::new(Current { config, policy }));
-        Self { service, publisher, tls, clock, current }
+        Self { service, gate, publisher, tls, clock, current }
     }
 
     /// Takes up new settings, all of them or none. Returns when they are in force. Requests that are
@@ -105,7 +118,9 @@ impl Reloader {
         new.config.check()?;
         let peers = witnesses::resolve(new.witnesses, &new.policy)?;
         let certificate = self.certificate(&new.config)?;
-        let mut reloaded = self.compare(&new.config, &new.policy);
+        // Read anew: the files may say something else under the same names.
+        let limits = gate::read(&new.config.admission).await?;
+        let mut reloaded = self.compare(&new.config, &new.policy, limits.as_ref());
         if reloaded.changed.is_empty() {
             reloaded.changed.extend(self.show(certificate));
             return Ok(reloaded);
@@ -122,6 +137,7 @@ impl Reloader {
         taken.await.map_err(|_| ReloadError::Stopping)?;
         reloaded.changed.extend(self.show(certificate));
         self.service.store(Arc::new(ServiceRules::of(&new.config)));
+        self.gate.put(&new.config.admission, limits);
         let mut current = self.current.lock().unwrap_or_else(PoisonError::into_inner);
         *current = Current { config: running(&current.config, new.config), policy: new.policy };
         Ok(reloaded)
@@ -146,7 +162,7 @@ impl Reloader {
         self.tls.is_some()
     }
 
-    fn compare(&self, new: &Config, policy: &Policy) -> Reloaded {
+    fn compare(&self, new: &Config, policy: &Policy, limits: Option<&Loaded>) -> Reloaded {
         let current = self.current.lock().unwrap_or_else(PoisonError::into_inner);
         let old = &current.config;
         let differing = |keys: &[(&'static str, bool)]| {
@@ -155,6 +171,9 @@ impl Reloader {
         Reloaded {
             changed: differing(&[
                 ("policy-file", *current.policy == *policy),
+                ("rate-limit-file", !self.gate.differs(limits)),
+                ("dns-resolver", old.admission.dns_resolvers == new.admission.dns_resolvers),
+                ("static-keys", old.admission.static_keys == new.admission.static_keys),
                 ("interval", old.interval == new.interval),
                 ("timeout", old.timeout == new.timeout),
                 ("min-interval", old.min_interval == new.min_interval),

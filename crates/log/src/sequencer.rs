@@ -9,6 +9,7 @@
 //! and the next request tries again; what is wrong with the disk is for the store to judge.
 
 use crate::engine::intake::{FULL_BATCH, HashedLeaf, Intake, MAX_BATCH, Offered};
+use crate::limits::{Permit, Refused};
 use sigsum_core::TreeSize;
 use sigsum_store::{LogStore, StoreError};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -41,6 +42,21 @@ pub trait Observer: Send {
     fn failed(&mut self, leaves: usize, error: &StoreError);
 }
 
+/// Why a leaf that was not known was not taken.
+#[derive(Debug, Clone)]
+pub(crate) enum NotTaken {
+    /// Its submitter is over a limit.
+    Refused(Refused),
+    /// It was not committed.
+    Failed(CommitError),
+}
+
+impl From<CommitError> for NotTaken {
+    fn from(error: CommitError) -> Self {
+        Self::Failed(error)
+    }
+}
+
 type Waiter = oneshot::Sender<Result<(), CommitError>>;
 
 /// Takes leaves; cheap to clone.
@@ -58,7 +74,7 @@ struct Shared {
 
 #[derive(Debug, Default)]
 struct State {
-    intake: Intake<Waiter>,
+    intake: Intake<Waiter, Permit>,
     stopping: bool,
 }
 
@@ -93,21 +109,41 @@ impl Sequencer {
     /// # Errors
     /// [`CommitError`]: the leaf is not in the log, unless another request for it went well.
     pub async fn commit(&self, leaf: HashedLeaf) -> Result<(), CommitError> {
+        self.commit_admitted(leaf, || Ok(Permit::free())).await.map_err(|not_taken| match not_taken
+        {
+            NotTaken::Failed(error) => error,
+            NotTaken::Refused(_) => CommitError::Full, // a free permit is refused to nobody
+        })
+    }
+
+    /// The same for a leaf that must be let in. A permit is settled when its leaf is durable and was
+    /// new, before anybody is answered, and dropped otherwise; what becomes of the request that
+    /// brought it does not matter.
+    pub(crate) async fn commit_admitted(
+        &self,
+        leaf: HashedLeaf,
+        admit: impl FnOnce() -> Result<Permit, Refused>,
+    ) -> Result<(), NotTaken> {
         let (waiter, outcome) = oneshot::channel();
-        match self.offer(leaf, waiter)? {
-            Offered::Full => return Err(CommitError::Full),
+        match self.offer(leaf, waiter, admit)? {
+            Offered::Full => return Err(CommitError::Full.into()),
             Offered::Queued { wake: true } => self.shared.changed.notify_one(),
             Offered::Queued { wake: false } | Offered::Joined => {}
         }
-        outcome.await.unwrap_or(Err(CommitError::Stopping))
+        Ok(outcome.await.unwrap_or(Err(CommitError::Stopping))?)
     }
 
-    fn offer(&self, leaf: HashedLeaf, waiter: Waiter) -> Result<Offered, CommitError> {
+    fn offer(
+        &self,
+        leaf: HashedLeaf,
+        waiter: Waiter,
+        admit: impl FnOnce() -> Result<Permit, Refused>,
+    ) -> Result<Offered, NotTaken> {
         let mut state = self.shared.lock();
         if state.stopping {
-            return Err(CommitError::Stopping);
+            return Err(CommitError::Stopping.into());
         }
-        Ok(state.intake.offer(leaf, waiter))
+        state.intake.offer(leaf, waiter, admit).map_err(NotTaken::Refused)
     }
 
     /// Leaves that wait for a commit.
@@ -155,8 +191,15 @@ impl Worker {
             let started = Instant::now();
             due = started + PACE;
             let outcome = self.commit(&batch, started);
-            let waiters = self.shared.lock().intake.finish(&batch);
-            for waiter in waiters {
+            let finished = self.shared.lock().intake.finish(&batch);
+            let are_new = outcome.as_ref().map_or(&[][..], Vec::as_slice);
+            for (permit, is_new) in finished.permits.into_iter().zip(are_new) {
+                if *is_new {
+                    permit.settle();
+                }
+            }
+            let outcome = outcome.map(drop);
+            for waiter in finished.waiters {
                 let _ = waiter.send(outcome.clone()); // the request may have gone
             }
         }
@@ -183,7 +226,8 @@ impl Worker {
         }
     }
 
-    fn commit(&mut self, batch: &[HashedLeaf], started: Instant) -> Result<(), CommitError> {
+    /// Whether each leaf was new.
+    fn commit(&mut self, batch: &[HashedLeaf], started: Instant) -> Result<Vec<bool>, CommitError> {
         debug_assert!(batch.len() <= MAX_BATCH);
         let leaves: Vec<_> = batch.iter().map(|l| l.leaf).collect();
         match self.store.commit(&leaves) {
@@ -193,7 +237,7 @@ impl Worker {
                 if committed.iter().any(|c| c.is_new) {
                     self.grown.send_replace(size);
                 }
-                Ok(())
+                Ok(committed.iter().map(|c| c.is_new).collect())
             }
             Err(error) => {
                 self.observer.failed(batch.len(), &error);

@@ -4,8 +4,10 @@ use crate::api::{Gates, LogService};
 use crate::config::{Config, FileConfigError};
 use crate::engine::guard::GuardRules;
 use crate::engine::head::{HeadEngine, Restored, Rules};
+use crate::gate::Gate;
 use crate::guard::GuardGate;
 use crate::handle::{Handle, Parts};
+use crate::limits::LimitsError;
 use crate::metrics::{CommitObserver, LogMetrics, gauge_value};
 use crate::open;
 use crate::publisher::{HeadMaker, HeadStatus, Publisher};
@@ -70,6 +72,9 @@ pub enum StartError {
     /// Configuration or system: an endpoint that cannot be listened on.
     #[error(transparent)]
     Listen(#[from] ListenError),
+    /// Configuration: the rate limits.
+    #[error("initializing rate limiter failed: {0}")]
+    Limits(#[from] LimitsError),
     /// Configuration: the witnesses.
     #[error(transparent)]
     Witnesses(#[from] WitnessSetupError),
@@ -153,6 +158,7 @@ pub async fn start(config: Config, context: Context) -> Result<Handle, StartErro
     let restored = restore(&store, &config, &context, &served)?;
     let listeners = listen(&config, &context, tls.as_ref()).await?;
     let metrics = metrics(&context.service, &store, &served)?;
+    let (gate, keeping) = Gate::open(&config, &context, &metrics).await?;
     let parts = &context.service.health;
     let shutdown = context.service.shutdown.child();
     let (indexing, indexed) = watch_index(store.clone(), parts.part("leaf index"));
@@ -161,21 +167,20 @@ pub async fn start(config: Config, context: Context) -> Result<Handle, StartErro
 
     let (sequencer, sequencing, growth) = sequencer(&store, &metrics, parts.part("journal"))?;
     let rules = Arc::new(ArcSwap::from_pointee(ServiceRules::of(&config)));
-    let (guard, guarded) = GuardGate::new(&context.service)?;
+    let (guarding, guard) = GuardGate::new(&context.service)?;
     let (signed, replica) = Replica::of(&store, &growth, &shutdown);
     let followed = replication::begin(&config, &context, &store, &metrics, growth, &shutdown)?;
-    let gates = Gates { guard: guarded, replicated: followed.replicated(), is_frozen };
+    let gates = Gates { guard, gate: gate.clone(), replicated: followed.replicated(), is_frozen };
     let service = LogService::new(store.clone(), sequencer, served.clone(), rules.clone(), gates);
 
     let (status, heads) = watch::channel(HeadStatus::default());
     let (change, changes) = mpsc::channel(1);
     let signer = watched_signer(&context, &metrics);
     let live = Live::new(&store, &served, &heads, &signer, &rules);
-    let board = Arc::new(Board::new(&config, &context, &prefix, live));
-    let watch = Watch::new(&board, &metrics, config.interval);
-    let engine = engine(&config, &context, &peers, restored);
+    let board = board(&config, &context, &prefix, live, &gate);
+    let watch = Watch::new(&board, &metrics, config.interval).run(shutdown.clone());
     let publisher = Publisher {
-        engine,
+        engine: engine(&config, &context, &peers, restored),
         maker: maker(&config, signer, store.clone(), sth),
         asker: Asker { store: store.clone(), log, timeout: config.timeout },
         peers: peers.into_iter().map(|peer| (peer.id, Arc::new(peer))).collect(),
@@ -188,20 +193,19 @@ pub async fn start(config: Config, context: Context) -> Result<Handle, StartErro
         status,
         changes,
         health: parts.part("tree head"),
-        guard,
+        guard: guarding,
     };
     let publishing = tokio::spawn(publisher.run(shutdown.clone()));
     let routers = Routers::new(&context, &prefix, &service, &board);
     let (external, internal) = routers.serve(listeners, replica, &metrics, &shutdown).await;
-    let reloader = Reloader::new(config, context, rules, change, tls);
     Ok(Handle::new(Parts {
         prefix,
-        reloader,
+        reloader: Reloader::new(config, context, (rules, gate), change, tls),
         service,
         store,
         heads,
         board,
-        watching: tokio::spawn(watch.run(shutdown.clone())),
+        watching: tokio::spawn(watch),
         replication: followed.replication,
         shutdown,
         external,
@@ -209,7 +213,23 @@ pub async fn start(config: Config, context: Context) -> Result<Handle, StartErro
         publishing,
         indexing,
         sequencing,
+        keeping,
     }))
+}
+
+/// What the pages are made from.
+fn board(
+    config: &Config,
+    context: &Context,
+    prefix: &Prefix,
+    live: Live,
+    gate: &Gate,
+) -> Arc<Board> {
+    let board = Board::new(config, context, prefix, live);
+    let (public, internal) = (gate.clone(), gate.clone());
+    board.add_section(Box::new(move || public.public_section()));
+    board.add_section(Box::new(move || internal.counters_section()));
+    Arc::new(board)
 }
 
 /// What makes heads.

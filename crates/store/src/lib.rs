@@ -21,6 +21,7 @@
 //! | `role`        | whether the node is a primary or a follower, with the log's key; a primary that never was anything else has none |
 //! | `damaged/`    | copies of what [`fsck`] replaced                                      |
 //! | `promotion`   | what was known and held when a follower became the primary            |
+//! | `quota/`      | a [`Ledger`] of the log's: counters of its rate limits                 |
 //! | `LOCK`        | locked while a process has the directory                              |
 //!
 //! Everything else is derived. The index of leaves by hash is in memory only and built anew at every

@@ -29,8 +29,16 @@ impl Loaded {
         for file in settings.config.tls.iter().flat_map(|tls| [&tls.cert, &tls.key]) {
             watched.add(file);
         }
+        for path in sigsum_log::limit_files(&settings.config.admission) {
+            watched.add(&path);
+        }
         let policy = read_policy(settings.policy_file.as_deref())?;
         Ok(Self { settings, policy })
+    }
+
+    /// Whether anybody may add any number of leaves.
+    pub(super) fn is_unlimited(&self) -> bool {
+        self.settings.config.admission.rate_limit_file.is_none()
     }
 
     /// Whether nobody else holds the leaves, and nobody said that it is meant so.

@@ -4,7 +4,7 @@
 
 use crate::harness::{Sandbox, say};
 use crate::peers::free_address;
-use std::net::UdpSocket;
+use std::net::{SocketAddr, UdpSocket};
 use std::process::{Command, Stdio};
 
 /// RFC 1035: the header, the type TXT, and the codes of an answer.
@@ -16,6 +16,8 @@ const NAME_ERROR: u8 = 3;
 /// Serves TXT records until the test program ends.
 pub(crate) struct NameServer {
     resolv_conf: String,
+    /// Where it answers.
+    pub(crate) address: SocketAddr,
 }
 
 impl NameServer {
@@ -28,7 +30,8 @@ impl NameServer {
             return None;
         };
         sandbox.write("resolv.conf", format!("nameserver {host}\n"));
-        let server = Self { resolv_conf: sandbox.arg("resolv.conf") };
+        let resolv_conf = sandbox.arg("resolv.conf");
+        let server = Self { resolv_conf, address: (host, 53).into() };
         let mut nothing = Command::new("true");
         let mut trial = server.seen_by(nothing.current_dir(sandbox.path("")));
         let is_seen = trial.stderr(Stdio::null()).status().is_ok_and(|status| status.success());

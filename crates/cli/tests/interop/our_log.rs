@@ -2,7 +2,7 @@
 
 use crate::dns::NameServer;
 use crate::follower::Follower;
-use crate::harness::{Network, Sandbox, run_command};
+use crate::harness::{LOG_ARGS, Network, Sandbox, run_command};
 use crate::peers::{peer, peer_command, run_peer};
 use crate::submissions::{SUBMIT, both_verifiers_accept, files, reported};
 use crate::tap::Tap;
@@ -55,14 +55,34 @@ fn sigsum_submit_logs_a_batch_and_both_verifiers_accept() {
     sandbox.run(&[&["submit"], &args[..]].concat()).ok();
 }
 
+/// Starts the log again, so that it takes two leaves of example.org. Where there is no name server,
+/// it is told the key.
+fn limit_to_two(network: &mut Network, names: Option<&NameServer>) {
+    network.log.take().unwrap().stop();
+    let sandbox = &network.sandbox;
+    sandbox.write("limits", "domain example.org 2\n");
+    let source = match names {
+        Some(names) => format!("dns-resolver = '{}'\n", names.address),
+        None => format!("[primary.static-keys]\n'example.org' = '{}'\n", sandbox.key_hex("rate")),
+    };
+    sandbox.write("config", format!("[primary]\nrate-limit-file = 'limits'\n{source}"));
+    let args: Vec<_> = LOG_ARGS.into_iter().chain(["--config", "config"]).collect();
+    let log = sandbox.daemon(&args);
+    let (hex, policy) = (sandbox.key_hex("log-key"), sandbox.read("log-policy"));
+    let rest = policy.split_once('\n').unwrap().1;
+    sandbox.write("policy", format!("log {hex} {}\n{rest}", log.url));
+    network.log = Some(log);
+}
+
 #[test]
 fn sigsum_submit_logs_a_file_with_a_token_that_our_tool_verifies() {
     let Some(submit) = peer("sigsum-submit") else { return };
     let Some(verifier) = peer("sigsum-verify") else { return };
-    let network = network();
+    let mut network = network();
+    network.sandbox.key("rate");
+    let names = NameServer::start(&network.sandbox, "example.org", "rate");
+    limit_to_two(&mut network, names.as_ref());
     let sandbox = &network.sandbox;
-    sandbox.key("rate");
-    let names = NameServer::start(sandbox, "example.org", "rate");
     let tap = Tap::before(network.log_url());
     let policy = sandbox.read("policy");
     sandbox.write("policy", policy.replace(network.log_url(), &tap.url()));
@@ -79,6 +99,12 @@ fn sigsum_submit_logs_a_file_with_a_token_that_our_tool_verifies() {
         assert!(names.is_none() || !said.contains("does not match DNS"), "{said}");
         both_verifiers_accept(sandbox, &verifier, &name);
     }
+    sandbox.write("third", "third");
+    let third = [&SUBMIT[..], &["-t", "5s", "-d", "example.org", "-a", "rate", "third"]];
+    let refused = run_peer(sandbox, &submit, &third.concat(), b"");
+    assert_ne!(refused.code, Some(0));
+    let limit = "(429) rate-limit for domain \"example.org\" exceeded";
+    assert!(refused.stderr.replace('\\', "").contains(limit), "{}", refused.stderr);
     let tokens = tap.fields("sigsum-token");
     assert!(tokens.len() >= 2, "{tokens:?}");
     let verify = ["token", "verify", "-k", "rate.pub", "-l", "log-key.pub"];

@@ -2,9 +2,9 @@
 //!
 //! Every field is optional, so that flags can be laid over the file before
 //! [`FileConfig::into_settings`] fills in defaults. Keys of parts that do not exist here (Trillian)
-//! are read and ignored; keys whose being ignored would surprise an operator (a rate limit) are
-//! refused.
+//! are read and ignored.
 
+use super::admission::{self, OneOrMore};
 use super::replication::{self, FollowerTable, KeySource, Replication};
 use super::{Config, GoDuration, LARGEST_MAX_RANGE, Storage};
 use serde::Deserialize;
@@ -136,6 +136,17 @@ pub enum FileConfigError {
         /// The key, or flag.
         key: &'static str,
     },
+    /// A resolver that cannot be asked.
+    #[error("dns-resolver: {0:?} is no address, such as 127.0.0.1 or [::1]:5353")]
+    DnsResolver(String),
+    /// A key of the configuration that is none, or of what is no domain.
+    #[error("static-keys: {domain:?}: {problem}")]
+    StaticKey {
+        /// The domain.
+        domain: String,
+        /// What is wrong with it, or with its key.
+        problem: String,
+    },
     /// A number outside of its range.
     #[error("{key} must be from {min} to {max}")]
     OutOfRange {
@@ -154,10 +165,15 @@ pub enum FileConfigError {
 pub struct PrimaryTable {
     /// Trust policy whose witnesses are asked and whose quorum gates publication.
     pub policy_file: Option<PathBuf>,
-    /// Not supported yet.
+    /// Who may submit how much.
     pub rate_limit_file: Option<PathBuf>,
-    /// Of no effect without a rate limit.
+    /// Lets log-go's test domain submit, whose private key everybody knows.
     pub allow_test_domain: Option<bool>,
+    /// Ours: who is asked for submit tokens' keys; the machine's resolvers where this is absent.
+    pub dns_resolver: Option<OneOrMore>,
+    /// Ours: keys that count for a domain beside those in DNS.
+    #[serde(default)]
+    pub static_keys: BTreeMap<String, OneOrMore>,
     /// The one follower that log-go knows: its internal endpoint.
     pub secondary_url: Option<String>,
     /// The same follower's key.
@@ -282,7 +298,7 @@ impl FileConfig {
     /// # Errors
     /// [`FileConfigError`].
     pub fn into_settings(self) -> Result<Settings, FileConfigError> {
-        self.refuse_unsupported()?;
+        let admission = admission::read(&self.primary)?;
         let replication = replication::read(&self.primary)?;
         let declared_none = self.primary.replication.as_deref() == Some("none");
         let is_default_dir = self.data_dir.is_none();
@@ -308,6 +324,7 @@ impl FileConfig {
         config.max_range = self.primary.max_range.unwrap_or(config.max_range);
         config.witness_requests_per_day = self.primary.witness_requests_per_day;
         config.publish_without_quorum = self.primary.publish_without_quorum.unwrap_or(false);
+        config.admission = admission;
         // log-go's default place goes with its default directory, not with one of the operator's,
         // nor with a tree that is gone when the process ends.
         let keeps_sth = is_default_dir && matches!(config.storage, Storage::DataDir(_));
@@ -323,14 +340,6 @@ impl FileConfig {
             log_file: self.log_file,
             log_level: self.log_level,
         })
-    }
-
-    fn refuse_unsupported(&self) -> Result<(), FileConfigError> {
-        let primary = &self.primary;
-        if primary.rate_limit_file.as_ref().is_some_and(|path| !path.as_os_str().is_empty()) {
-            return Err(FileConfigError::NotSupported { key: "rate-limit-file" });
-        }
-        Ok(())
     }
 }
 

@@ -105,16 +105,6 @@ fn a_trillian_backend_is_refused_with_the_way_out() {
 }
 
 #[test]
-fn what_this_version_cannot_do_is_refused_and_not_ignored() {
-    let key = "rate-limit-file";
-    assert_eq!(
-        error(&format!("[primary]\n{key} = 'x'")),
-        format!("{key} is set, but this version does not support it; remove it to run without")
-    );
-    assert!(settings(&format!("[primary]\n{key} = ''")).is_ok(), "an empty {key} is unset");
-}
-
-#[test]
 fn numbers_and_times_out_of_range_are_refused() {
     assert_eq!(error("[primary]\nmax-range = 0"), "max-range must be from 1 to 8192");
     assert_eq!(error("[primary]\nmax-range = 8193"), "max-range must be from 1 to 8192");

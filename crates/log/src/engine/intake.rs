@@ -41,35 +41,54 @@ pub struct HashedLeaf {
     pub leaf: Leaf,
 }
 
-/// The waiting leaves and who waits for them.
+/// The waiting leaves, who waits for them, and what each leaf's first request was let in with.
 #[derive(Debug)]
-pub struct Intake<W> {
+pub struct Intake<W, P> {
     waiting: Vec<HashedLeaf>,
-    in_flight: HashMap<Hash, Waiters<W>>,
+    in_flight: HashMap<Hash, Waiters<W, P>>,
     waiters: usize,
 }
 
 #[derive(Debug)]
-struct Waiters<W> {
+struct Waiters<W, P> {
+    permit: P,
     first: W,
     more: Vec<W>,
 }
 
-impl<W> Default for Intake<W> {
+/// A batch whose commit is over.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Finished<W, P> {
+    /// Everyone who waited for it.
+    pub waiters: Vec<W>,
+    /// The permits of its leaves, in the order of the batch.
+    pub permits: Vec<P>,
+}
+
+impl<W, P> Default for Intake<W, P> {
     fn default() -> Self {
         Self { waiting: Vec::new(), in_flight: HashMap::new(), waiters: 0 }
     }
 }
 
-impl<W> Intake<W> {
+impl<W, P> Intake<W, P> {
     /// Takes a leaf that the index does not know, or a further waiter for one that is in flight.
-    /// The waiter is dropped where the answer is [`Offered::Full`].
-    pub fn offer(&mut self, leaf: HashedLeaf, waiter: W) -> Offered {
+    /// The waiter is dropped where the answer is [`Offered::Full`]. A leaf's first request only is
+    /// asked to be let in.
+    ///
+    /// # Errors
+    /// That of `admit`; nothing was changed.
+    pub fn offer<E>(
+        &mut self,
+        leaf: HashedLeaf,
+        waiter: W,
+        admit: impl FnOnce() -> Result<P, E>,
+    ) -> Result<Offered, E> {
         let full = self.in_flight.len() >= MAX_WAITING_LEAVES;
         if self.waiters >= MAX_WAITERS {
-            return Offered::Full;
+            return Ok(Offered::Full);
         }
-        match self.in_flight.entry(leaf.hash) {
+        Ok(match self.in_flight.entry(leaf.hash) {
             Entry::Occupied(mut entry) => {
                 entry.get_mut().more.push(waiter);
                 self.waiters += 1;
@@ -77,13 +96,14 @@ impl<W> Intake<W> {
             }
             Entry::Vacant(_) if full => Offered::Full,
             Entry::Vacant(entry) => {
-                entry.insert(Waiters { first: waiter, more: Vec::new() });
+                let permit = admit()?;
+                entry.insert(Waiters { permit, first: waiter, more: Vec::new() });
                 self.waiters += 1;
                 self.waiting.push(leaf);
                 let waiting = self.waiting.len();
                 Offered::Queued { wake: waiting == 1 || waiting == FULL_BATCH }
             }
-        }
+        })
     }
 
     /// Whether this leaf waits or is being committed.
@@ -105,17 +125,19 @@ impl<W> Intake<W> {
         std::mem::replace(&mut self.waiting, later)
     }
 
-    /// The commit of this batch is over, well or badly: everyone who waited for it.
-    pub fn finish(&mut self, batch: &[HashedLeaf]) -> Vec<W> {
-        let mut out = Vec::with_capacity(batch.len());
+    /// The commit of this batch is over, well or badly.
+    pub fn finish(&mut self, batch: &[HashedLeaf]) -> Finished<W, P> {
+        let mut waiters = Vec::with_capacity(batch.len());
+        let mut permits = Vec::with_capacity(batch.len());
         for leaf in batch {
-            if let Some(waiters) = self.in_flight.remove(&leaf.hash) {
-                out.push(waiters.first);
-                out.extend(waiters.more);
+            if let Some(over) = self.in_flight.remove(&leaf.hash) {
+                waiters.push(over.first);
+                waiters.extend(over.more);
+                permits.push(over.permit);
             }
         }
-        self.waiters = self.waiters.saturating_sub(out.len());
-        out
+        self.waiters = self.waiters.saturating_sub(waiters.len());
+        Finished { waiters, permits }
     }
 }
 
@@ -135,53 +157,78 @@ mod tests {
         HashedLeaf { hash: leaf.hash(), leaf }
     }
 
+    /// Lets everybody in.
+    fn offer<W>(intake: &mut Intake<W, u32>, leaf: HashedLeaf, waiter: W) -> Offered {
+        let permit = u32::from_be_bytes(leaf.leaf.checksum.as_bytes()[..4].try_into().unwrap());
+        intake.offer(leaf, waiter, || Ok::<_, ()>(permit)).unwrap()
+    }
+
+    #[test]
+    fn only_a_leaf_that_is_not_in_flight_is_asked_to_be_let_in() {
+        let mut intake = Intake::default();
+        let refused = intake.offer(leaf(1), 'a', || Err::<u32, _>("no"));
+        assert_eq!(refused, Err("no"));
+        assert!(!intake.contains(&leaf(1).hash));
+        assert_eq!(offer(&mut intake, leaf(1), 'b'), Offered::Queued { wake: true });
+        assert_eq!(offer(&mut intake, leaf(2), 'c'), Offered::Queued { wake: false });
+        let joined = intake.offer(leaf(1), 'd', || -> Result<u32, ()> { unreachable!() });
+        assert_eq!(joined, Ok(Offered::Joined));
+        let batch = intake.take_batch();
+        let finished = Finished { waiters: vec!['b', 'd', 'c'], permits: vec![1, 2] };
+        assert_eq!(intake.finish(&batch), finished);
+    }
+
     #[test]
     fn the_first_leaf_and_a_full_batch_wake_the_sequencer() {
         let mut intake = Intake::default();
         for number in 0..200 {
             let wake = number == 0 || number as usize == FULL_BATCH - 1;
-            assert_eq!(intake.offer(leaf(number), number), Offered::Queued { wake }, "{number}");
+            assert_eq!(
+                offer(&mut intake, leaf(number), number),
+                Offered::Queued { wake },
+                "{number}"
+            );
         }
     }
 
     #[test]
     fn the_same_leaf_has_one_place_before_and_during_its_commit() {
         let mut intake = Intake::default();
-        intake.offer(leaf(1), "first");
-        assert_eq!(intake.offer(leaf(1), "while it waits"), Offered::Joined);
+        offer(&mut intake, leaf(1), "first");
+        assert_eq!(offer(&mut intake, leaf(1), "while it waits"), Offered::Joined);
         let batch = intake.take_batch();
         assert_eq!(batch, [leaf(1)]);
-        assert_eq!(intake.offer(leaf(1), "while it is committed"), Offered::Joined);
+        assert_eq!(offer(&mut intake, leaf(1), "while it is committed"), Offered::Joined);
         assert_eq!(intake.waiting(), 0, "it is not committed twice");
         let told = ["first", "while it waits", "while it is committed"];
-        assert_eq!(intake.finish(&batch), told);
+        assert_eq!(intake.finish(&batch).waiters, told);
         assert!(!intake.contains(&leaf(1).hash));
     }
 
     #[test]
     fn leaves_that_come_during_a_commit_wait_for_the_next() {
         let mut intake = Intake::default();
-        intake.offer(leaf(1), 1);
+        offer(&mut intake, leaf(1), 1);
         let first = intake.take_batch();
-        assert_eq!(intake.offer(leaf(2), 2), Offered::Queued { wake: true });
-        assert_eq!(intake.finish(&first), [1]);
+        assert_eq!(offer(&mut intake, leaf(2), 2), Offered::Queued { wake: true });
+        assert_eq!(intake.finish(&first).waiters, [1]);
         assert_eq!(intake.take_batch(), [leaf(2)]);
     }
 
     #[test]
     fn after_a_failed_commit_a_leaf_may_come_again() {
         let mut intake = Intake::default();
-        intake.offer(leaf(1), 1);
+        offer(&mut intake, leaf(1), 1);
         let batch = intake.take_batch();
         intake.finish(&batch);
-        assert_eq!(intake.offer(leaf(1), 1), Offered::Queued { wake: true });
+        assert_eq!(offer(&mut intake, leaf(1), 1), Offered::Queued { wake: true });
     }
 
     #[test]
     fn a_batch_is_bounded_and_in_order_of_arrival() {
         let mut intake = Intake::default();
         for number in 0..1500 {
-            intake.offer(leaf(number), ());
+            offer(&mut intake, leaf(number), ());
         }
         let numbers = |batch: Vec<HashedLeaf>| batch.iter().map(|l| l.hash).collect::<Vec<_>>();
         let all: Vec<_> = (0..1500).map(|number| leaf(number).hash).collect();
@@ -193,16 +240,19 @@ mod tests {
     fn leaves_and_waiters_are_bounded_and_leave_room_again() {
         let mut intake = Intake::default();
         for number in 0..MAX_WAITING_LEAVES as u32 {
-            assert_ne!(intake.offer(leaf(number), ()), Offered::Full);
+            assert_ne!(offer(&mut intake, leaf(number), ()), Offered::Full);
         }
-        assert_eq!(intake.offer(leaf(1 << 30), ()), Offered::Full);
+        assert_eq!(offer(&mut intake, leaf(1 << 30), ()), Offered::Full);
         let mut joined = MAX_WAITING_LEAVES;
-        while intake.offer(leaf(0), ()) == Offered::Joined {
+        while offer(&mut intake, leaf(0), ()) == Offered::Joined {
             joined += 1;
         }
         assert_eq!(joined, MAX_WAITERS);
         let batch = intake.take_batch();
-        assert_eq!(intake.finish(&batch).len(), MAX_BATCH + MAX_WAITERS - MAX_WAITING_LEAVES);
-        assert_ne!(intake.offer(leaf(1 << 30), ()), Offered::Full);
+        assert_eq!(
+            intake.finish(&batch).waiters.len(),
+            MAX_BATCH + MAX_WAITERS - MAX_WAITING_LEAVES
+        );
+        assert_ne!(offer(&mut intake, leaf(1 << 30), ()), Offered::Full);
     }
 }

@@ -102,7 +102,6 @@ impl Board {
     }
 
     /// Adds a section to the pages; it is told anew each time somebody looks.
-    #[allow(dead_code, reason = "called by the parts that a log may have beside the basic ones")]
     pub(crate) fn add_section(&self, source: SectionSource) {
         self.sections.lock().unwrap_or_else(PoisonError::into_inner).push(source);
     }

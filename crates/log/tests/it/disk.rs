@@ -19,7 +19,7 @@ use tokio::task::JoinSet;
 
 /// What does not work at the moment.
 #[derive(Debug, Default)]
-struct Faults {
+pub(crate) struct Faults {
     full: AtomicBool,
     sync_fails: AtomicBool,
     /// While it is true, syncs wait.
@@ -31,6 +31,11 @@ impl Faults {
     fn stall(&self, stalled: bool) {
         *self.stalled.lock().expect("no panic") = stalled;
         self.resumed.notify_all();
+    }
+
+    /// Fills the disk, or makes room again.
+    pub(crate) fn fill(&self, is_full: bool) {
+        self.full.store(is_full, Ordering::SeqCst);
     }
 
     fn write(&self) -> io::Result<()> {
@@ -126,7 +131,8 @@ impl Fs for FaultyFs {
     }
 }
 
-fn setup() -> (Arc<Faults>, Setup) {
+/// A log on a disk that fails when told to.
+pub(crate) fn setup() -> (Arc<Faults>, Setup) {
     let fs = FaultyFs::default();
     let faults = fs.faults.clone();
     let place = Place::on(Arc::new(fs), "/log");

@@ -5,11 +5,14 @@ use sigsum_api::LogApi as _;
 use sigsum_client::{HttpClient, HttpLog, HttpSettings};
 use sigsum_core::Hash;
 use sigsum_core::merkle::{ConsistencyClaim, InclusionClaim};
+use sigsum_core::token::{SubmitToken, token_signing_bytes};
 use sigsum_core::wire::log::{
     ADD_LEAF_BODY_BYTES, ConsistencyProof, GetConsistencyProof, GetInclusionProof, GetLeaves,
     InclusionProof, parse_leaves, parse_tree_head,
 };
 use sigsum_core::{LeafIndex, TreeSize};
+use sigsum_limits::Domain;
+use std::collections::HashMap;
 use std::net::SocketAddr;
 
 /// A log with six published leaves.
@@ -122,8 +125,14 @@ async fn a_forged_leaf_is_403() {
 
 #[tokio::test]
 async fn tokens_are_checked_for_syntax_after_the_body_and_before_the_signature() {
-    let (_setup, log) = six_leaves().await;
-    let token = format!("example.org {}", "ab".repeat(64));
+    let mut setup = Setup::new(1, 1);
+    let domain = Domain::parse("example.org").expect("a name");
+    let keys = HashMap::from([(domain, vec![signer(5).public_key()])]);
+    setup.config.admission.static_keys = keys;
+    let log = setup.start().await;
+    log.guard_passed().await;
+    let signature = signer(5).sign_now(&token_signing_bytes(&log_key()));
+    let token = SubmitToken { domain: "example.org".into(), signature }.to_header();
     let send = async |token: &str, body: &[u8]| {
         request(log.external(), "POST", "/add-leaf", &[("Sigsum-Token", token)], body).await
     };

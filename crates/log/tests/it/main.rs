@@ -11,6 +11,7 @@ mod guard;
 mod heads;
 mod http_api;
 mod http_pages;
+mod limits;
 mod restart;
 mod status;
 mod support;
