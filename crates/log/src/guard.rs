@@ -10,9 +10,10 @@ use std::fmt;
 use std::time::Duration;
 use tokio::sync::watch;
 
-/// A request waits so long for the guard: witnesses that work have answered by then, so that a
-/// restart refuses nobody. Past it, submitters had better go to another log.
-const REQUEST_PATIENCE: Duration = Duration::from_secs(1);
+/// A request waits so long for the guard: witnesses that work have answered by then, also those of
+/// a busy machine, so that a restart refuses nobody. Go's submitter gives a request 30 s, so that it
+/// has time to go to another log.
+const REQUEST_PATIENCE: Duration = Duration::from_secs(5);
 
 /// What a submitter reads meanwhile.
 pub(crate) const WAITING: &str =

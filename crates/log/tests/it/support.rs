@@ -127,8 +127,9 @@ impl TestLog {
         assert!(self.handle.until(|s| s.heads.guard_passed).await, "the log stopped");
     }
 
-    /// Submits leaves with these numbers, one after the other.
+    /// Submits leaves with these numbers, one after the other, once the log takes leaves.
     pub(crate) async fn submit(&self, numbers: std::ops::Range<u64>) {
+        self.guard_passed().await;
         let api = self.handle.api();
         for number in numbers {
             api.add_leaf(&submission(number), None).await.expect("committed");
