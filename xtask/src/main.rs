@@ -72,7 +72,8 @@ enum Task {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         arguments: Vec<OsString>,
     },
-    /// Kill servers under load, for longer than CI may (see `soak --help`).
+    /// Kill servers under load, for longer than CI may (see `soak --help`); `soak crash SEED...` fails
+    /// the power of a simulated disk in many more ways than CI does.
     #[command(disable_help_flag = true)]
     Soak {
         /// For the program that does it; `--no-build` takes what was built before.
@@ -108,7 +109,12 @@ fn main() -> ExitCode {
         },
         Task::Bench { arguments } => measure::run(&root, "bench", &arguments).map_err(Into::into),
         Task::Drill { arguments } => drill::run(&root, &arguments).map_err(Into::into),
-        Task::Soak { arguments } => measure::run(&root, "soak", &arguments).map_err(Into::into),
+        Task::Soak { arguments } => match arguments.split_first() {
+            Some((what, seeds)) if what == "crash" => {
+                measure::crash(&root, seeds).map_err(Into::into)
+            }
+            _ => measure::run(&root, "soak", &arguments).map_err(Into::into),
+        },
     };
     match outcome {
         Ok(true) => ExitCode::SUCCESS,

@@ -39,6 +39,21 @@ pub(crate) fn run(root: &Path, task: &str, arguments: &[OsString]) -> Result<boo
     Ok(status(Command::new(program).arg(task).args(rest))?.success())
 }
 
+/// `soak crash SEED...`: the crashes after every operation of a recorded run that CI tries too, many
+/// more of them, in ways that the seeds choose. True when nothing that was promised is lost.
+pub(crate) fn crash(root: &Path, seeds: &[OsString]) -> Result<bool, MeasureError> {
+    let words =
+        ["test", "--release", "--locked", "-p", "sigsum-store", "--test", "store", "crash::"];
+    for seed in seeds {
+        let mut command = Command::new(cargo());
+        command.args(words).args(["--", "--nocapture"]).env("SIGSUM_CRASH_SEED", seed);
+        if !status(command.current_dir(root))?.success() {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
 fn status(command: &mut Command) -> Result<ExitStatus, MeasureError> {
     let program = command.get_program().to_owned();
     let failed = |error| format!("cannot run {}: {error}", Path::new(&program).display());

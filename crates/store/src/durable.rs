@@ -3,7 +3,7 @@
 //! The functions here work on the file system of the machine. The store uses the same steps on
 //! any [`Fs`].
 
-mod group;
+pub(crate) mod group;
 mod small;
 
 use crate::fs::{DiskFs, Existing, Fs, Lock};

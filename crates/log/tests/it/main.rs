@@ -5,6 +5,7 @@
     reason = "tests write files that are malformed, and need no durability"
 )]
 
+mod crash;
 mod data_dir;
 mod disk;
 mod guard;

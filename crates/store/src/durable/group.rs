@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 /// Files that are written before they are synced; each is open meanwhile, and a process may have
 /// 1024 open files where nobody raised the limit.
-const GROUP_FILES: usize = 256;
+pub(crate) const GROUP_FILES: usize = 256;
 /// Syncs under way at once; file systems join those that overlap.
 const SYNC_THREADS: usize = 16;
 
@@ -79,20 +79,28 @@ fn write_temporary<'a>(
 
 /// Makes the bytes of all files durable.
 fn sync_all(files: &[Temporary<'_>]) -> Result<(), FileError> {
-    let sync = |part: &[Temporary<'_>]| {
-        part.iter().try_for_each(|temporary| {
-            temporary.file.sync_data().map_err(failed(Operation::Sync, temporary.path))
-        })
-    };
-    let share = files.len().div_ceil(SYNC_THREADS).max(1);
+    for_each_at_once(files, |temporary| {
+        temporary.file.sync_data().map_err(failed(Operation::Sync, temporary.path))
+    })
+}
+
+/// Does something with each of many, side by side where they are more than a few.
+pub(crate) fn for_each_at_once<T: Sync>(
+    all: &[T],
+    work: impl Fn(&T) -> Result<(), FileError> + Sync,
+) -> Result<(), FileError> {
+    let share = all.len().div_ceil(SYNC_THREADS).max(1);
     if share == 1 {
-        return sync(files);
+        return all.iter().try_for_each(work);
     }
+    let work = &work;
     std::thread::scope(|scope| {
-        let threads: Vec<_> =
-            files.chunks(share).map(|part| scope.spawn(move || sync(part))).collect();
+        let threads: Vec<_> = all
+            .chunks(share)
+            .map(|part| scope.spawn(move || part.iter().try_for_each(work)))
+            .collect();
         threads.into_iter().try_for_each(|thread| match thread.join() {
-            Ok(synced) => synced,
+            Ok(done) => done,
             Err(panic) => std::panic::resume_unwind(panic),
         })
     })

@@ -90,6 +90,17 @@ fn files(disk: &Disk) -> Vec<String> {
 }
 
 #[test]
+fn there_is_no_index_on_disk_to_lose() {
+    let known = ["LOCK", "checkpoint", "head", "identity", "journal", "published", "tile", "tree"];
+    let names = on(&SimFs::on(closed())).names().unwrap();
+    let unknown: Vec<_> = names.iter().filter(|name| !known.contains(&name.as_str())).collect();
+    assert!(unknown.is_empty(), "{unknown:?}");
+    // Found by hash all the same, after each start.
+    let store = reopen(&on(&SimFs::on(closed())));
+    assert_eq!(store.index_of(&leaf(123).hash()).unwrap(), Some(LeafIndex(123)));
+}
+
+#[test]
 fn a_whole_directory_has_no_damage() {
     let (fs, found) = look(&closed());
     assert_eq!(found.findings, []);
