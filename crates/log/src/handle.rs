@@ -99,6 +99,9 @@ pub(crate) struct Parts {
 impl Handle {
     pub(crate) fn new(parts: Parts) -> Self {
         let Parts { prefix, reloader, service, store, heads, board, .. } = parts;
+        if let Some(replication) = &parts.replication {
+            board.show_followers(Arc::clone(replication));
+        }
         let (replication, shutdown) = (parts.replication, parts.shutdown);
         let external = parts.external.address().clone();
         let internal = parts.internal.as_ref().map(|server| server.address().clone());

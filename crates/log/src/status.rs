@@ -2,6 +2,7 @@
 //! started the log.
 
 mod board;
+mod followers;
 mod growth;
 mod words;
 

@@ -1,5 +1,6 @@
 //! Gathers the overview from the parts that know.
 
+use super::followers;
 use super::growth::Samples;
 use super::{Disk, Head, Overview, Quorum, Section, Waiting, Witness};
 use crate::config::{Config, Storage};
@@ -7,6 +8,7 @@ use crate::engine::cosigned::WitnessId;
 use crate::engine::peer::Condition;
 use crate::publisher::{HeadStatus, Stage, WitnessStatus};
 use crate::reload::ServiceRules;
+use crate::replication::Replication;
 use crate::served::Served;
 use crate::signing::WatchedSigner;
 use crate::start::Context;
@@ -99,6 +101,11 @@ impl Board {
         let size = self.live.store.committed_size().0;
         let mut samples = self.samples.lock().unwrap_or_else(PoisonError::into_inner);
         samples.note(self.clock.now_s(), size);
+    }
+
+    /// Shows how the followers do.
+    pub(crate) fn show_followers(&self, replication: Arc<Replication>) {
+        self.add_section(Box::new(move || followers::section(&replication.status())));
     }
 
     /// Adds a section to the pages; it is told anew each time somebody looks.
