@@ -20,8 +20,8 @@ use tokio::task::JoinSet;
 /// What does not work at the moment.
 #[derive(Debug, Default)]
 pub(crate) struct Faults {
-    full: AtomicBool,
-    sync_fails: AtomicBool,
+    pub(crate) full: AtomicBool,
+    pub(crate) sync_fails: AtomicBool,
     /// While it is true, syncs wait.
     stalled: Mutex<bool>,
     resumed: Condvar,
@@ -53,9 +53,9 @@ impl Faults {
 
 /// A file system in memory that fails when told to.
 #[derive(Debug, Default)]
-struct FaultyFs {
+pub(crate) struct FaultyFs {
     inner: MemoryFs,
-    faults: Arc<Faults>,
+    pub(crate) faults: Arc<Faults>,
 }
 
 #[derive(Debug)]

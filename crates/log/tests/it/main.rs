@@ -8,6 +8,7 @@
 mod crash;
 mod data_dir;
 mod disk;
+mod follower;
 mod guard;
 mod heads;
 mod http_api;
