@@ -8,9 +8,10 @@ use crate::soak::Violations;
 use crate::soak::assault::Target;
 use crate::soak::kill_log::{judge, settle};
 use crate::soak::log_clients::{Seen, prove, submit};
-use sigsum_core::TreeSize;
 use sigsum_core::wire::log::{endpoint, parse_tree_head};
+use sigsum_core::{Hash, TreeSize};
 use sigsum_keys::Ed25519Signer;
+use std::collections::HashSet;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -110,9 +111,10 @@ impl Clients {
         let (head, leaves) = settle(self.service, &self.seen).await?;
         judge(&self.seen, &head, &leaves);
         println!("  answers to add-leaf by status: {:?}", self.seen.statuses());
+        let acknowledged: HashSet<Hash> = self.seen.acknowledged().into_iter().collect();
         println!(
-            "  leaves acknowledged: {}, proven in their places: {}, in a tree of {}",
-            self.seen.acknowledged().len(),
+            "  leaves acknowledged: {} distinct, proven in their places: {}, in a tree of {}",
+            acknowledged.len(),
             self.seen.indices().len(),
             head.size
         );
