@@ -1,10 +1,34 @@
 //! Running a command: its output goes through, and may be looked at on its way.
 
+use std::fmt;
 use std::io::{BufRead as _, BufReader};
+use std::os::unix::process::CommandExt as _;
 use std::path::Path;
-use std::process::{self, Stdio};
+use std::process::{self, Child, Stdio};
+use std::sync::mpsc::{self, RecvTimeoutError};
+use std::time::Duration;
+
+use rustix::process::{Pid, Signal, kill_process_group};
 
 use crate::cargo;
+
+/// How a command that was given a time ended badly.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Ended {
+    /// As it says.
+    Badly(String),
+    /// It did not end in time, and was killed with everything that it had started.
+    Killed(Duration),
+}
+
+impl fmt::Display for Ended {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Badly(how) => f.write_str(how),
+            Self::Killed(limit) => write!(f, "killed after {} s", limit.as_secs()),
+        }
+    }
+}
 
 /// A command in the workspace's root.
 pub(crate) struct Command {
@@ -60,14 +84,37 @@ impl Command {
         self.announce();
         let mut child =
             self.inner.stdout(Stdio::piped()).spawn().map_err(|error| self.failed(&error))?;
-        let output = child.stdout.take().ok_or("its output was not piped")?;
-        for line in BufReader::new(output).split(b'\n') {
-            let line = line.map_err(|error| error.to_string())?;
-            let text = String::from_utf8_lossy(&line);
-            println!("{text}");
-            look(&text);
-        }
+        show(&mut child, &mut look)?;
         ended(child.wait().map_err(|error| error.to_string())?)
+    }
+
+    /// The same, for at most this time. What it starts must end with it: its process group is
+    /// killed when the time is over. A signal that a terminal sends does not reach that group.
+    pub(crate) fn run_within(
+        mut self,
+        limit: Duration,
+        mut look: impl FnMut(&str),
+    ) -> Result<(), Ended> {
+        self.announce();
+        self.inner.process_group(0).stdout(Stdio::piped());
+        let mut child = self.inner.spawn().map_err(|error| Ended::Badly(self.failed(&error)))?;
+        let group = group_of(&child)?;
+        let (is_over, over) = mpsc::channel::<()>();
+        let watching = std::thread::spawn(move || {
+            let is_late = over.recv_timeout(limit) == Err(RecvTimeoutError::Timeout);
+            if is_late {
+                let _ = kill_process_group(group, Signal::KILL); // it may end at this moment
+            }
+            is_late
+        });
+        // Ends when all of the group have closed their output, killed or not.
+        show(&mut child, &mut look).map_err(Ended::Badly)?;
+        let status = child.wait().map_err(|error| Ended::Badly(error.to_string()))?;
+        drop(is_over);
+        match watching.join() {
+            Ok(true) => Err(Ended::Killed(limit)),
+            _ => ended(status).map_err(Ended::Badly),
+        }
     }
 
     /// Runs it silently and returns what it prints.
@@ -92,6 +139,24 @@ impl Command {
     }
 }
 
+/// The process group that a command leads.
+fn group_of(child: &Child) -> Result<Pid, Ended> {
+    let id = Pid::from_raw(child.id().cast_signed());
+    id.ok_or_else(|| Ended::Badly("the system gave it no process id".to_owned()))
+}
+
+/// Passes on what it prints, line by line, to its end.
+fn show(child: &mut Child, look: &mut impl FnMut(&str)) -> Result<(), String> {
+    let output = child.stdout.take().ok_or("its output was not piped")?;
+    for line in BufReader::new(output).split(b'\n') {
+        let line = line.map_err(|error| error.to_string())?;
+        let text = String::from_utf8_lossy(&line);
+        println!("{text}");
+        look(&text);
+    }
+    Ok(())
+}
+
 fn ended(status: process::ExitStatus) -> Result<(), String> {
     if status.success() { Ok(()) } else { Err(status.to_string()) }
 }
@@ -99,6 +164,7 @@ fn ended(status: process::ExitStatus) -> Result<(), String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::time::Instant;
 
     fn shell(script: &str) -> Command {
         let words = ["sh".to_owned(), "-c".to_owned(), script.to_owned()];
@@ -125,5 +191,36 @@ mod tests {
         assert!(
             shell("echo a; echo why >&2; exit 1").output().is_err_and(|how| how.ends_with("why"))
         );
+    }
+
+    #[test]
+    fn a_command_that_hangs_is_killed_with_what_it_started() {
+        let mut seen = Vec::new();
+        let script = "sleep 600 & echo $!; sleep 600";
+        let limit = Duration::from_millis(300);
+        let result = shell(script).run_within(limit, |line| seen.push(line.to_owned()));
+        assert_eq!(result, Err(Ended::Killed(limit)));
+        // Gone, or nobody's child whom nobody has waited for yet.
+        let lives = || {
+            let status = std::fs::read_to_string(format!("/proc/{}/stat", seen[0]));
+            status.is_ok_and(|text| !text.contains(") Z "))
+        };
+        let until = Instant::now() + Duration::from_secs(60);
+        while lives() {
+            assert!(Instant::now() < until, "it lives on: {seen:?}");
+            std::thread::yield_now();
+        }
+    }
+
+    #[test]
+    fn a_command_that_ends_in_time_is_as_without_a_limit() {
+        let long = Duration::from_secs(600);
+        let mut seen = Vec::new();
+        let run = |script, seen: &mut Vec<String>| {
+            shell(script).run_within(long, |line| seen.push(line.to_owned()))
+        };
+        assert_eq!(run("echo a", &mut seen), Ok(()));
+        assert_eq!(run("echo b; exit 3", &mut seen), Err(Ended::Badly("exit status: 3".into())));
+        assert_eq!(seen, ["a", "b"]);
     }
 }

@@ -6,17 +6,22 @@ mod matrix;
 mod peers;
 
 use std::fmt;
+use std::io::{IsTerminal as _, stdin};
 use std::path::Path;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use self::install::{Got, Installer};
 use self::matrix::{Matrix, TestOutput};
 use self::peers::{PEERS, Peer};
-use crate::command::Command;
+use crate::command::{Command, Ended};
 use crate::measure;
 
 /// Where the tests find the programs (`peers.rs` of the test target `interop`).
 const PEERS_VARIABLE: &str = "SIGSUM_PEERS";
+
+/// For all cells together, once they are built. They take five minutes on two processors; whoever
+/// takes so much longer waits for a peer that will not answer any more.
+const LIMIT: Duration = Duration::from_secs(45 * 60);
 
 /// Why the matrix was not run.
 #[derive(Debug)]
@@ -81,13 +86,12 @@ pub(crate) fn run(root: &Path, tests: &[String]) -> Result<Verdict, InteropError
     println!("interop: installing took {} s\n", begin.elapsed().as_secs());
 
     let mut output = TestOutput::default();
-    let words = ["test", "--locked", "-p", "sigsum-cli", "--test", "interop", "--"];
-    // Shown output is where a passing test says that it skipped.
-    let command = Command::cargo(root, &words).also(&["--show-output"]);
-    let filter: Vec<&str> = tests.iter().map(String::as_str).collect();
     let bin = installer.bin().to_string_lossy().into_owned();
-    let ended = command.also(&filter).env(PEERS_VARIABLE, &bin).run_with(|line| output.line(line));
-    failures.extend(ended.err().map(|how| format!("cargo test: {how}")));
+    if let Err(how) = run_tests(root, tests, &bin, &mut output) {
+        let hung = output.running().map(|cell| format!("{cell}: has not ended"));
+        failures.extend(hung.collect::<Vec<_>>());
+        failures.push(format!("cargo test: {how}"));
+    }
 
     let matrix = Matrix::of(output.into_cells());
     matrix.print();
@@ -99,6 +103,26 @@ pub(crate) fn run(root: &Path, tests: &[String]) -> Result<Verdict, InteropError
     let verdict = if failures.is_empty() { "passed" } else { "FAILED" };
     println!("interop: {verdict} after {} s", begin.elapsed().as_secs());
     Ok(Verdict::Ran { failures, skips })
+}
+
+/// Builds the cells, and runs them. At a terminal there is no limit, as whoever sits there has one
+/// that reaches the peers too.
+fn run_tests(
+    root: &Path,
+    tests: &[String],
+    bin: &str,
+    output: &mut TestOutput,
+) -> Result<(), Ended> {
+    let words = ["test", "--locked", "-p", "sigsum-cli", "--test", "interop"];
+    Command::cargo(root, &words).also(&["--no-run"]).run().map_err(Ended::Badly)?;
+    // Shown output is where a passing test says that it skipped.
+    let command = Command::cargo(root, &words).also(&["--", "--show-output"]);
+    let filter: Vec<&str> = tests.iter().map(String::as_str).collect();
+    let command = command.also(&filter).env(PEERS_VARIABLE, bin);
+    if stdin().is_terminal() {
+        return command.run_with(|line| output.line(line)).map_err(Ended::Badly);
+    }
+    command.run_within(LIMIT, |line| output.line(line))
 }
 
 /// Installs one after the other; each uses all processors.

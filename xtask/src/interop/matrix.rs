@@ -69,6 +69,9 @@ const ROWS: &[Row] = &[
     },
 ];
 
+/// What the test program prints behind the name of a test that takes long.
+const SLOW: &str = " has been running for over ";
+
 /// How a cell's test ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Ending {
@@ -100,6 +103,8 @@ pub(super) struct Cell {
 #[derive(Default)]
 pub(super) struct TestOutput {
     cells: Vec<Cell>,
+    /// Tests that the test program says to have been running for long.
+    slow: Vec<String>,
     /// The test whose own output is being read.
     speaker: Option<String>,
     /// Tests and their reasons for not looking.
@@ -117,6 +122,8 @@ impl TestOutput {
                 _ => Ending::Failed,
             };
             self.cells.push(Cell { name: name.to_owned(), ending });
+        } else if let Some(name) = line.strip_prefix("test ").and_then(|it| it.split_once(SLOW)) {
+            self.slow.push(name.0.to_owned());
         } else if let Some(rest) = line.strip_prefix("---- ") {
             self.speaker = rest.strip_suffix(" stdout ----").map(str::to_owned);
         } else if line == "successes:" || line == "failures:" {
@@ -125,6 +132,12 @@ impl TestOutput {
             let reason = line.strip_prefix("skipped: ");
             self.skips.extend(reason.map(|reason| (name.clone(), reason.to_owned())));
         }
+    }
+
+    /// Those that have been running for long, and have not ended.
+    pub(super) fn running(&self) -> impl Iterator<Item = &str> {
+        let has_ended = |name: &str| self.cells.iter().any(|cell| cell.name == name);
+        self.slow.iter().map(String::as_str).filter(move |name| !has_ended(name))
     }
 
     /// The tests, in the order of their names.
@@ -289,6 +302,17 @@ test result: FAILED. 2 passed; 1 failed; 1 ignored; 0 measured; 0 filtered out
         let skips = matrix(OUTPUT).skips();
         let expected = ["ignored, takes an hour", "sigsum-key is not installed"];
         assert_eq!(skips, expected.map(|why| format!("cell skipped: {why}")));
+    }
+
+    #[test]
+    fn a_cell_that_hangs_is_named() {
+        let mut read = TestOutput::default();
+        for line in OUTPUT.lines().take(4) {
+            read.line(line);
+        }
+        assert_eq!(read.running().collect::<Vec<_>>(), ["formats::key::c"]);
+        read.line("test formats::key::c ... ok");
+        assert_eq!(read.running().next(), None);
     }
 
     #[test]
