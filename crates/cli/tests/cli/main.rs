@@ -26,6 +26,7 @@ mod keys;
 mod lab;
 mod leaf;
 mod metrics;
+mod mute_primary;
 mod network;
 mod probe;
 mod prometheus;

@@ -111,6 +111,7 @@ impl Copier {
             Some(fetched) => fetched,
             None => self.fetch(start, *batch).await?,
         };
+        self.reporter.primary_waits(waits);
         let Some(leaves) = answer else { return Ok((Heard::Nothing { waits }, took)) };
         batch.succeeded();
         let count = leaves.len() as u64;

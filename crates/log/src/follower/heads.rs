@@ -135,7 +135,10 @@ impl HeadCheck {
             Err(ApiError::NotFound(_)) => {}
             Err(error) => return Err(error.into()),
         }
-        let Some(external) = &self.external else { return Ok(None) };
+        let Some(external) = &self.external else {
+            self.reporter.no_head_shown();
+            return Ok(None);
+        };
         match external.get_tree_head().await {
             Ok(published) => {
                 let head = published.signed;

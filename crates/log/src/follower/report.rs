@@ -105,6 +105,9 @@ struct State {
     last_success: Option<Instant>,
     verified: Option<TreeSize>,
     heads_fail: bool,
+    /// Whether the primary keeps answers back, as one of ours does, and log-go's does not.
+    primary_waits: Option<bool>,
+    is_unchecked: bool,
 }
 
 impl Reporter {
@@ -126,6 +129,8 @@ impl Reporter {
             last_success: None,
             verified,
             heads_fail: false,
+            primary_waits: None,
+            is_unchecked: false,
         };
         Self { metrics, clock, health, primary, state: Mutex::new(state) }
     }
@@ -171,6 +176,26 @@ impl Reporter {
             self.health.ready();
             tracing::info!(primary = self.primary, "following the primary");
         }
+    }
+
+    /// What kind of node the primary is.
+    pub(crate) fn primary_waits(&self, waits: bool) {
+        self.lock().primary_waits = Some(waits);
+    }
+
+    /// The primary shows no tree head, and there is no other place to look for one. One of ours has
+    /// none yet; log-go's never shows any, which is told once.
+    pub(crate) fn no_head_shown(&self) {
+        let mut state = self.lock();
+        if state.primary_waits != Some(false) || std::mem::replace(&mut state.is_unchecked, true) {
+            return;
+        }
+        drop(state);
+        tracing::warn!(
+            primary = self.primary,
+            "nothing that is copied is compared with the log's tree heads: this primary shows none \
+             to its followers, as log-go's; name the log's public URL with primary-external-url"
+        );
     }
 
     /// So many leaves became durable.
@@ -233,6 +258,7 @@ impl Reporter {
         let mut state = self.lock();
         state.verified = Some(size);
         let failed_before = std::mem::take(&mut state.heads_fail);
+        state.is_unchecked = false;
         drop(state);
         self.metrics.verified_size.set(gauge_value(size.0));
         tracing::debug!(%size, "tree head verified");
