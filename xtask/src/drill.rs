@@ -7,6 +7,11 @@ use std::process::{Command, Stdio};
 
 use crate::measure;
 
+/// The argument for the drill that is among the cells of `cargo xtask interop`.
+pub(crate) const MIGRATION: &str = "--migration";
+/// Which of them.
+pub(crate) const MIGRATION_CELLS: &str = "migration::";
+
 /// Why there are no drills on this machine; nothing where there are.
 pub(crate) fn missing() -> Option<String> {
     let name = format!("sgprobe{}", std::process::id());

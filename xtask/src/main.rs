@@ -65,7 +65,8 @@ enum Task {
         arguments: Vec<OsString>,
     },
     /// Rehearse the loss of a log's primary in network namespaces (see `drill --help`). Needs root;
-    /// says so where it cannot.
+    /// says so where it cannot. `--migration` rehearses the move of a log from log-go, Trillian and
+    /// MariaDB instead: the cells of `interop migration`.
     #[command(disable_help_flag = true)]
     Drill {
         /// For the program that does it; `--no-build` takes what was built before.
@@ -108,6 +109,11 @@ fn main() -> ExitCode {
             Err(error) => Err(error.into()),
         },
         Task::Bench { arguments } => measure::run(&root, "bench", &arguments).map_err(Into::into),
+        Task::Drill { arguments } if arguments == [drill::MIGRATION] => {
+            interop::run(&root, &[drill::MIGRATION_CELLS.to_owned()])
+                .map(|it| it.is_good())
+                .map_err(Into::into)
+        }
         Task::Drill { arguments } => drill::run(&root, &arguments).map_err(Into::into),
         Task::Soak { arguments } => match arguments.split_first() {
             Some((what, seeds)) if what == "crash" => {

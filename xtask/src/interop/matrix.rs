@@ -50,6 +50,12 @@ const ROWS: &[Row] = &[
         module: "secondaries",
     },
     Row {
+        ours: "log, in place of theirs",
+        peer: "sigsum-log-primary on Trillian and MariaDB",
+        shown: "taken over under load, with and without a moment's silence; its metrics",
+        module: "migration",
+    },
+    Row {
         ours: "verify, key, token, policy",
         peer: "sigsum-verify, sigsum-key, sigsum-token, sigsum-policy, spicy",
         shown: "each output of one read by the other; random and mutated proofs and policies",

@@ -7,7 +7,7 @@ use clap::{ArgAction, Args};
 use sigsum_client::{BaseUrl, GoDuration};
 use sigsum_core::{PublicKey, TreeSize};
 use sigsum_log::config::{FollowerTable, Storage};
-use sigsum_log::sth::SthFile;
+use sigsum_log::sth::{SthError, SthFile};
 use sigsum_log::takeover::{
     Asked, Copied, Others, PromoteError, Promoted, RestoreError, copy, promote as take_over,
 };
@@ -260,6 +260,14 @@ fn promote_failure(error: &PromoteError) -> Failure {
             "start it with `sigsum log primary`; if that is refused, the log has gone on elsewhere",
         ),
         PromoteError::Store(store) => store_failure(store),
+        PromoteError::Sth(SthError::Contradiction { named, present, .. })
+            if named.size > present.size =>
+        {
+            Failure::new(error.to_string()).remedy(
+                "the old primary has signed more than this copy holds: let `sigsum log secondary` \
+                 follow it until it holds that tree, or promote another follower",
+            )
+        }
         PromoteError::Sth(_) | PromoteError::File(_) => Failure::new(error.to_string()),
     }
 }

@@ -1,10 +1,14 @@
-//! A monitor that runs, ours or another, read line by line.
+//! A monitor or another tool that runs, ours or another, read line by line.
 
 use crate::heads::PATIENCE;
 use rustix::process::{Pid, Signal, kill_process};
 use std::io::{BufRead as _, BufReader};
 use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex, mpsc};
+use std::time::{Duration, Instant};
+
+/// Between two looks whether it has ended.
+const LOOK_INTERVAL: Duration = Duration::from_millis(20);
 
 /// A running monitor.
 pub(crate) struct Follower {
@@ -49,6 +53,25 @@ impl Follower {
             said.push(line);
         }
         leaves
+    }
+
+    /// Waits until it ends, which it must do well.
+    #[track_caller]
+    pub(crate) fn ends_well(mut self) {
+        let until = Instant::now() + PATIENCE;
+        let status = loop {
+            if let Some(status) = self.child.try_wait().unwrap() {
+                break status;
+            }
+            assert!(Instant::now() < until, "it goes on: {}", self.diagnostics());
+            std::thread::park_timeout(LOOK_INTERVAL);
+        };
+        assert!(status.success(), "{status}: {}", self.diagnostics());
+    }
+
+    /// What it has said on standard error.
+    pub(crate) fn diagnostics(&self) -> String {
+        self.diagnostics.lock().unwrap().clone()
     }
 
     /// SIGTERM; the monitor must end well.

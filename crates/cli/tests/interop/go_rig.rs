@@ -129,9 +129,7 @@ impl GoRig {
     /// What the log counts by now.
     #[track_caller]
     pub(crate) fn asked(&self) -> Asked {
-        let (status, page) = get(&format!("http://{}", self.internal), "/metrics").unwrap();
-        assert_eq!(status, 200);
-        Asked(String::from_utf8(page).unwrap())
+        Asked::at(&self.internal_url())
     }
 
     /// Waits until it has asked so, so often.
@@ -149,6 +147,14 @@ impl GoRig {
 pub(crate) struct Asked(String);
 
 impl Asked {
+    /// By the log with this internal endpoint.
+    #[track_caller]
+    pub(crate) fn at(internal_url: &str) -> Self {
+        let (status, page) = get(internal_url, "/metrics").unwrap();
+        assert_eq!(status, 200);
+        Self(String::from_utf8(page).unwrap())
+    }
+
     /// Of those whose labels have all these texts.
     pub(crate) fn times(&self, labels: &[&str]) -> u64 {
         let lines = self.0.lines().filter(|line| line.starts_with(&format!("{ASKED}{{")));

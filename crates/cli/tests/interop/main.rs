@@ -7,6 +7,14 @@
 #[allow(dead_code, reason = "shared with the tests of the executable alone")]
 mod harness;
 
+#[path = "../cli/fake.rs"]
+#[allow(dead_code, reason = "shared with the tests of the executable alone")]
+mod fake;
+
+#[path = "../cli/wire.rs"]
+#[allow(dead_code, reason = "shared with the tests of the executable alone")]
+mod wire;
+
 mod agents;
 mod both;
 mod cosigner;
@@ -18,6 +26,7 @@ mod go_log;
 mod go_log_trillian;
 mod go_rig;
 mod heads;
+mod migration;
 mod our_log;
 mod our_log_litewitness;
 mod our_log_sigsum_witness;

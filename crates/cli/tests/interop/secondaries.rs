@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 const LOOK_INTERVAL: Duration = Duration::from_millis(20);
 
 #[track_caller]
-fn until(what: &str, mut is_so: impl FnMut() -> bool) {
+pub(crate) fn until(what: &str, mut is_so: impl FnMut() -> bool) {
     let limit = Instant::now() + PATIENCE;
     while !is_so() {
         assert!(Instant::now() < limit, "not within {} s: {what}", PATIENCE.as_secs());
@@ -23,7 +23,7 @@ fn until(what: &str, mut is_so: impl FnMut() -> bool) {
     }
 }
 
-fn metric(internal_url: &str, name: &str) -> Option<f64> {
+pub(crate) fn metric(internal_url: &str, name: &str) -> Option<f64> {
     let (_, page) = get(internal_url, "/metrics")?;
     let page = String::from_utf8(page).unwrap();
     let line = page.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
@@ -32,7 +32,7 @@ fn metric(internal_url: &str, name: &str) -> Option<f64> {
 
 /// The first leaves of what a node shows.
 #[track_caller]
-fn leaves(url: &str, count: usize) -> Vec<Leaf> {
+pub(crate) fn leaves(url: &str, count: usize) -> Vec<Leaf> {
     let mut found: Vec<Leaf> = Vec::new();
     while found.len() < count {
         let (status, body) = get(url, &format!("/get-leaves/{}/{count}", found.len())).unwrap();
