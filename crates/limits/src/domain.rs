@@ -61,6 +61,8 @@ impl Domain {
         }
         let nfkc = ComposingNormalizerBorrowed::new_nfkc();
         let folded: String = nfkc.normalize(text).chars().map(lowercase).collect();
+        // A small letter may compose with a mark that its capital does not, as j with a caron.
+        let folded = nfkc.normalize(&folded);
         let name = folded.strip_suffix('.').unwrap_or(&folded);
         if name.is_empty() {
             return Err(DomainError::Empty);
@@ -139,7 +141,9 @@ fn unicode_label(label: &str, nfkc: &ComposingNormalizerBorrowed) -> Result<Labe
             if text.chars().map(lowercase).ne(text.chars()) {
                 return Err(DomainError::NotLowercase);
             }
-            if text.is_ascii() || punycode::encode_str(&text).as_deref() != Some(code) {
+            // What decodes to an A-label again would be another name when it is read once more.
+            let is_plain = text.is_ascii() || text.starts_with(ACE_PREFIX);
+            if is_plain || punycode::encode_str(&text).as_deref() != Some(code) {
                 return Err(DomainError::ALabel);
             }
             text

@@ -291,6 +291,11 @@ impl Quota {
         self.windows.iter().map(|(bucket, window)| (bucket, window.groups()))
     }
 
+    /// Whether there is such a counter.
+    pub(crate) fn knows(&self, bucket: &Bucket) -> bool {
+        self.windows.contains_key(bucket)
+    }
+
     /// Counts leaves that were added earlier, from a record. In the order of time.
     pub(crate) fn restore(&mut self, bucket: Bucket, group: Group) {
         self.advance(group.last);

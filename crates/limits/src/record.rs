@@ -118,7 +118,7 @@ fn times(text: &str) -> Option<(QuotaTime, Moment)> {
 
 fn restore(quota: &mut Quota, text: &str) -> Option<()> {
     let mut words = text.split_ascii_whitespace();
-    let bucket = parse_bucket(words.next()?)?;
+    let bucket = parse_bucket(words.next()?).filter(|bucket| !quota.knows(bucket))?;
     let mut last_of_all = QuotaTime(0);
     while let Some(first) = words.next() {
         let first = QuotaTime(first.parse().ok()?);

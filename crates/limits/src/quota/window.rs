@@ -90,12 +90,13 @@ impl Window {
     /// Counts a group that is not older than those there are.
     pub(super) fn restore(&mut self, group: Group) {
         self.counted = self.counted.saturating_add(group.leaves.into());
-        match self.groups.back_mut() {
-            Some(back) if group.last.since(back.first) < SLOT => {
-                back.last = back.last.max(group.last);
-                back.leaves = back.leaves.saturating_add(group.leaves);
-            }
-            _ => self.groups.push_back(group),
+        let back = self.groups.back_mut().filter(|back| group.last.since(back.first) < SLOT);
+        if let Some(back) = back
+            && let Some(leaves) = back.leaves.checked_add(group.leaves)
+        {
+            *back = Group { last: back.last.max(group.last), leaves, ..*back };
+        } else {
+            self.groups.push_back(group);
         }
     }
 
