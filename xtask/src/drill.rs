@@ -25,7 +25,10 @@ pub(crate) fn missing() -> Option<String> {
         Err(format!("ip {}: {}", words.join(" "), said.trim()))
     };
     let made = ip(&["netns", "add", &name])
+        .and_then(|()| ip(&["netns", "exec", &name, "true"]))
         .and_then(|()| ip(&["link", "add", &name, "type", "bridge"]))
+        .and_then(|()| ip(&["link", "del", &name]))
+        .and_then(|()| ip(&["link", "add", &name, "type", "veth"]))
         .and_then(|()| ip(&["link", "del", &name]));
     let _ = ip(&["netns", "del", &name]); // where it was made
     made.err().map(|why| format!("network namespaces and bridges cannot be made ({why})"))

@@ -25,6 +25,7 @@ mod usage;
 
 use clap::{Parser, Subcommand};
 use failure::Failure;
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use std::path::PathBuf;
 use std::process::ExitCode;
 use tokio::runtime::{Builder, Runtime};
@@ -48,6 +49,7 @@ enum Task {
 }
 
 fn main() -> ExitCode {
+    raise_open_file_limit();
     match run(&Arguments::parse().task) {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::FAILURE,
@@ -56,6 +58,13 @@ fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+/// Raises the soft limit on open files to the hard one: a connection takes one, and a login may have
+/// a soft limit of 1024. Where the hard one is too low, what needs more says so.
+fn raise_open_file_limit() {
+    let limit = getrlimit(Resource::Nofile);
+    let _ = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit });
 }
 
 fn run(task: &Task) -> Result<bool, Failure> {

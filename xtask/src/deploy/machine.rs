@@ -35,6 +35,8 @@ mount -t overlay overlay -o lowerdir=/,upperdir=/mnt/upper,workdir=/mnt/work /mn
 root=/mnt/root
 mkdir -p "$root/srv/walk"
 cp "$1" "$root/srv/walk/"
+# It may be mounted here, and so not be in the layer.
+cp /etc/hosts "$root/etc/hosts"
 mount -t proc proc "$root/proc"
 mount -t sysfs -o ro sysfs "$root/sys"
 if [ -d /sys/fs/cgroup/systemd ]; then

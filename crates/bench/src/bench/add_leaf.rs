@@ -9,6 +9,7 @@ use crate::network::RunningLog;
 use crate::random::Random;
 use crate::report::{Goal, Row, grouped, rate, time};
 use crate::usage::disk_bytes;
+use rustix::process::{Resource, getrlimit};
 use sigsum_core::wire::log::{AddLeafRequest, endpoint};
 use sigsum_keys::{Ed25519Signer, SigningSeed};
 use std::fmt;
@@ -25,6 +26,8 @@ const KEYS: usize = 4096;
 const CONNECTIONS: [usize; 3] = [16, 64, 256];
 /// Ten times the connections that a log is loaded with above.
 const OVERLOAD_CONNECTIONS: usize = 2560;
+/// Files that are open beside those.
+const OTHER_FILES: u64 = 100;
 /// Pause between two looks at the head.
 const BETWEEN_LOOKS: Duration = Duration::from_millis(20);
 /// The number of connections that the bar is about.
@@ -92,7 +95,7 @@ pub(crate) async fn run(lab: &mut Lab) -> Result<Vec<Row>, Failure> {
         rows.push(row(&measured, log.network.witnesses.len(), log));
         last = Some(measured);
     }
-    if let Some(capacity) = last {
+    if let Some(capacity) = last.filter(|_| may_overload()) {
         let leaves = sign(LEAVES_PER_SECOND * (duration.as_secs() + 2), u64::MAX);
         let overloaded = load(&running, leaves, duration, OVERLOAD_CONNECTIONS).await?;
         rows.push(overload_row(&capacity, &overloaded));
@@ -101,6 +104,16 @@ pub(crate) async fn run(lab: &mut Lab) -> Result<Vec<Row>, Failure> {
     running.daemon.stop()?;
     rows.push(disk_row(log, size)?);
     Ok(rows)
+}
+
+/// Whether this process may open so many connections; where not, it says so.
+fn may_overload() -> bool {
+    let limit = getrlimit(Resource::Nofile).current;
+    let may = limit.is_none_or(|limit| limit > OTHER_FILES + OVERLOAD_CONNECTIONS as u64);
+    if !may {
+        println!("skipped: overload, as only {} files may be open", limit.unwrap_or_default());
+    }
+    may
 }
 
 async fn load(

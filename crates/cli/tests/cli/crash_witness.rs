@@ -2,6 +2,7 @@
 //! logs that are out of step with it get in step by its 409.
 
 use crate::harness::{Daemon, Network, Sandbox, http};
+use crate::probe::until;
 use crate::signed_log::SignedLog;
 use crate::wire::{ask, try_ask};
 use sigsum_core::PublicKey;
@@ -177,6 +178,8 @@ fn a_log_gets_its_quorum_again_after_every_crash_of_its_witness() {
     let mut network = Network::start(1, 1);
     network.sandbox.key("k");
     let listen = network.witnesses[0].url.strip_prefix("http://").unwrap().to_owned();
+    // Without its witness the log has to wait, right after its start.
+    until(|| http(network.log_url(), "GET", "/get-tree-head", b"").0 == 200);
     for round in 0..4 {
         network.witnesses.remove(0).kill();
         let name = format!("f{round}");

@@ -309,7 +309,12 @@ impl Network {
 
     /// Starts the log and writes the policy with its URL.
     pub(crate) fn start_log(&mut self) {
-        let daemon = self.sandbox.daemon(&LOG_ARGS);
+        self.start_log_with(&[]);
+    }
+
+    /// The same with more arguments.
+    pub(crate) fn start_log_with(&mut self, more: &[&str]) {
+        let daemon = self.sandbox.daemon(&[LOG_ARGS.as_slice(), more].concat());
         let (hex, url) = (self.sandbox.key_hex("log-key"), &daemon.url);
         let policy = self.sandbox.read("log-policy");
         let rest = policy.split_once('\n').unwrap().1;

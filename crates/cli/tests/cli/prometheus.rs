@@ -267,15 +267,15 @@ fn each_dependency_that_breaks_fires_its_rule_and_a_healthy_log_none() {
     until(|| http(&probe.url, "GET", "/metrics", b"").1.contains("service=\"quorum\"} 1"));
     let prometheus = Prometheus::start(&network.sandbox, &internal, &probe.url, disk.is_some());
 
-    // Healthy: all is read and judged some times, and nothing fires.
-    until(|| prometheus.has_looked(5));
-    assert_eq!(prometheus.firing(), BTreeSet::new());
+    // Healthy: all is read and judged some times, and nothing fires, or not for long: a second is too
+    // short for some rules on a busy machine.
+    until(|| prometheus.has_looked(5) && prometheus.firing().is_empty());
 
     // One witness of two is gone, and one is enough.
     let urls: Vec<String> = network.witnesses.iter().map(|witness| witness.url.clone()).collect();
     network.witnesses.remove(1).kill();
-    prometheus.until_firing("SigsumLogWitnessFailing");
-    assert_eq!(prometheus.firing(), BTreeSet::from(["SigsumLogWitnessFailing".to_owned()]));
+    let alone = BTreeSet::from(["SigsumLogWitnessFailing".to_owned()]);
+    until(|| prometheus.firing() == alone);
 
     // Both are: no quorum, which is seen from outside too.
     network.witnesses.remove(0).kill();

@@ -237,8 +237,9 @@ fn a_bad_file_is_refused_whole_and_the_old_one_stays() {
     ];
     let before = log.metric("sigsum_log_config_reload_success_time_seconds").unwrap();
     for (what, config, policy, reason) in cases {
-        log.sandbox().write("config.toml", config);
+        // This one first: a look between the two finds one that is bad by itself, or no change.
         log.sandbox().write("log-policy", policy);
+        log.sandbox().write("config.toml", config);
         log.log().hang_up();
         let line = log.log().until_said_all(&["refused", reason]);
         assert!(line.contains("[ERRO]"), "{what}: {line}");
