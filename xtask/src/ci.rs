@@ -3,6 +3,8 @@
 //! Steps run one after the other, also after one has failed. At the end stand cargo test's own
 //! summary lines, what was skipped and why, and the verdict.
 
+mod excerpt;
+mod output;
 mod report;
 
 use std::path::Path;
@@ -10,6 +12,7 @@ use std::time::Instant;
 
 use clap::ValueEnum;
 
+use self::output::Output;
 use self::report::Report;
 use crate::command::Command;
 use crate::{deploy, drill, interop, measure, tidy};
@@ -61,19 +64,28 @@ enum Outcome {
     Skipped(String),
 }
 
-/// Runs `steps`, or all of them when there are none. True when none failed.
-pub(crate) fn run(root: &Path, steps: &[Step]) -> bool {
+/// Runs `steps`, or all of them when there are none. What they print goes to `log`, if there is one,
+/// and of that only verdicts and the cause of failures to the terminal. True when none failed.
+///
+/// # Errors
+///
+/// `log` cannot be made.
+pub(crate) fn run(root: &Path, steps: &[Step], log: Option<&Path>) -> std::io::Result<bool> {
     let steps = if steps.is_empty() { Step::value_variants() } else { steps };
+    let output = Output::new(log)?;
     let mut report = Report::default();
     note_environment(&mut report);
     for &step in steps {
         println!("\n==> {step:?}");
-        let begin = Instant::now();
+        let (begin, position) = (Instant::now(), output.position());
         let outcome = step.run(root, &mut report);
-        report.finished(step, &outcome, begin.elapsed());
+        output.say(&report.finished(step, &outcome, begin.elapsed()));
+        if let Outcome::Failed(_) = outcome {
+            output.say_what_failed(position);
+        }
     }
-    report.print();
-    report.all_passed()
+    output.say(&report.text());
+    Ok(report.all_passed())
 }
 
 /// What is different from a run without such an environment.

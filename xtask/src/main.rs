@@ -36,6 +36,10 @@ enum Task {
         /// Only these steps.
         #[arg(value_enum)]
         steps: Vec<ci::Step>,
+        /// Write what the steps print to this file, and to the terminal only how each ended and why
+        /// those that failed did.
+        #[arg(long)]
+        log: Option<PathBuf>,
     },
     /// Run the tests against the Go programs of today's network, and print the matrix. Installs them
     /// into `target/peers`; SIGSUM_PEER_SOURCES=DIR builds sigsum-go, log-go and key-mgmt from
@@ -87,7 +91,7 @@ fn main() -> ExitCode {
     let root = workspace_root();
     let outcome: Result<bool, Box<dyn Error>> = match Arguments::parse().task {
         Task::Tidy => tidy::run(&root).map_err(Into::into),
-        Task::Ci { steps } => Ok(ci::run(&root, &steps)),
+        Task::Ci { steps, log } => ci::run(&root, &steps, log.as_deref()).map_err(Into::into),
         Task::Interop { tests } => {
             interop::run(&root, &tests).map(|it| it.is_good()).map_err(Into::into)
         }

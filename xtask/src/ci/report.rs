@@ -4,6 +4,9 @@ use std::time::Duration;
 
 use super::{Outcome, Step};
 
+/// What cargo test says of a program without tests.
+const NO_TESTS: &str = " 0 passed; 0 failed; 0 ignored;";
+
 /// Collects while the steps run.
 #[derive(Default)]
 pub(super) struct Report {
@@ -17,8 +20,8 @@ pub(super) struct Report {
 }
 
 impl Report {
-    /// Notes how a step ended.
-    pub(super) fn finished(&mut self, step: Step, outcome: &Outcome, took: Duration) {
+    /// Notes how a step ended, and returns the line that says so.
+    pub(super) fn finished(&mut self, step: Step, outcome: &Outcome, took: Duration) -> String {
         let verdict = match outcome {
             Outcome::Passed => "passed".to_owned(),
             Outcome::Failed(why) => {
@@ -31,8 +34,8 @@ impl Report {
             }
         };
         let line = format!("{step:<8} {seconds:>5} s  {verdict}", seconds = took.as_secs());
-        println!("{line}");
-        self.verdicts.push(line);
+        self.verdicts.push(line.clone());
+        line
     }
 
     /// Notes that something was not checked.
@@ -62,26 +65,22 @@ impl Report {
         !self.failed
     }
 
-    /// Prints it all.
-    pub(super) fn print(&self) {
-        println!("\n==> Steps");
-        for verdict in &self.verdicts {
-            println!("{verdict}");
-        }
-        println!("\n==> Not checked");
-        for skip in merged(&self.skips) {
-            println!("- {skip}");
-        }
-        if self.skips.is_empty() {
-            println!("nothing was skipped");
-        }
+    /// All of it: the verdict is the last line.
+    pub(super) fn text(&self) -> String {
+        let skips = match self.skips.as_slice() {
+            [] => vec!["nothing was skipped".to_owned()],
+            skips => merged(skips).into_iter().map(|skip| format!("- {skip}")).collect(),
+        };
+        let mut lines = vec!["\n==> Not checked".to_owned()];
+        lines.extend(skips);
         if !self.summaries.is_empty() {
-            println!("\n==> cargo test");
+            lines.push("\n==> cargo test".to_owned());
         }
-        for summary in &self.summaries {
-            println!("{summary}");
-        }
-        println!("\nci: {}", if self.failed { "FAILED" } else { "passed" });
+        lines.extend(self.summaries.iter().filter(|line| !line.contains(NO_TESTS)).cloned());
+        lines.push("\n==> Steps".to_owned());
+        lines.extend(self.verdicts.iter().cloned());
+        lines.push(format!("\nci: {}", if self.failed { "FAILED" } else { "passed" }));
+        lines.join("\n")
     }
 }
 
@@ -119,6 +118,18 @@ mod tests {
         report.finished(Step::Fmt, &Outcome::Failed("x".to_owned()), TOOK);
         report.finished(Step::Tidy, &Outcome::Passed, TOOK);
         assert!(!report.all_passed());
+        assert!(report.text().ends_with("\nci: FAILED"));
+    }
+
+    #[test]
+    fn the_verdict_is_the_last_line_and_programs_without_tests_are_left_out() {
+        let mut report = Report::default();
+        report.test_line("test result: ok. 0 passed; 0 failed; 0 ignored; 0 measured");
+        report.test_line("test result: ok. 10 passed; 0 failed; 0 ignored; 0 measured");
+        report.finished(Step::Test, &Outcome::Passed, TOOK);
+        let text = report.text();
+        assert!(text.ends_with("test         1 s  passed\n\nci: passed"), "{text}");
+        assert!(text.contains("ok. 10 passed") && !text.contains("ok. 0 passed"), "{text}");
     }
 
     #[test]
