@@ -134,12 +134,18 @@ pub(crate) fn write_get(out: &mut Vec<u8>, path: &str) {
 
 /// Writes a POST request over what was in `out`.
 pub(crate) fn write_post(out: &mut Vec<u8>, path: &str, body: &[u8]) {
+    write_post_with(out, path, "", body);
+}
+
+/// The same with more header lines, each with its line end.
+fn write_post_with(out: &mut Vec<u8>, path: &str, headers: &str, body: &[u8]) {
     out.clear();
     out.extend_from_slice(b"POST /");
     out.extend_from_slice(path.as_bytes());
     let length = body.len();
     out.extend_from_slice(
-        format!(" HTTP/1.1\r\nHost: localhost\r\nContent-Length: {length}\r\n\r\n").as_bytes(),
+        format!(" HTTP/1.1\r\nHost: localhost\r\nContent-Length: {length}\r\n{headers}\r\n")
+            .as_bytes(),
     );
     out.extend_from_slice(body);
 }
@@ -155,6 +161,13 @@ pub(crate) fn get(path: &str) -> Vec<u8> {
 pub(crate) fn post(path: &str, body: &[u8]) -> Vec<u8> {
     let mut out = Vec::new();
     write_post(&mut out, path, body);
+    out
+}
+
+/// A POST request with more header lines, each with its line end.
+pub(crate) fn post_with(path: &str, headers: &str, body: &[u8]) -> Vec<u8> {
+    let mut out = Vec::new();
+    write_post_with(&mut out, path, headers, body);
     out
 }
 
@@ -183,6 +196,9 @@ mod tests {
         assert_eq!(get("a/1"), b"GET /a/1 HTTP/1.1\r\nHost: localhost\r\n\r\n");
         let expected = b"POST /a HTTP/1.1\r\nHost: localhost\r\nContent-Length: 2\r\n\r\nhi";
         assert_eq!(post("a", b"hi"), expected);
+        let expected =
+            b"POST /a HTTP/1.1\r\nHost: localhost\r\nContent-Length: 2\r\nX: y\r\n\r\nhi";
+        assert_eq!(post_with("a", "X: y\r\n", b"hi"), expected);
     }
 
     #[tokio::test]

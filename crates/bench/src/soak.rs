@@ -27,7 +27,8 @@ pub(crate) enum What {
     /// `sigsum witness run` with many logs, and `sigsum witness single` with one; the logs try to
     /// be cosigned on two branches.
     KillWitness,
-    /// `sigsum log primary`, its ssh-agent, witnesses and policy, started in random orders.
+    /// `sigsum log primary`, its ssh-agent, DNS server, witnesses, followers and policy, started in
+    /// random orders.
     StartOrder,
 }
 
@@ -110,21 +111,13 @@ pub(crate) async fn run(options: &Options, program: &Path, data: &Path) -> Resul
         passed &= kill_witness::run(&setting).await?.report();
     }
     if asked(What::StartOrder) {
-        if has_agent() {
+        let missing = start_order::missing_programs();
+        if missing.is_empty() {
             passed &= start_order::run(&setting, options.orders).await?.report();
         } else {
-            println!("\nskipped: start-order needs ssh-agent and ssh-add");
+            println!("\nskipped: start-order needs {}", missing.join(", "));
             passed &= std::env::var_os("CI").is_none();
         }
     }
     Ok(passed)
-}
-
-/// Whether OpenSSH's agent is installed.
-fn has_agent() -> bool {
-    let is_there = |program: &str| {
-        let paths = std::env::var_os("PATH").unwrap_or_default();
-        std::env::split_paths(&paths).any(|path| path.join(program).is_file())
-    };
-    is_there("ssh-agent") && is_there("ssh-add")
 }
