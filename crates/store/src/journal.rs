@@ -5,7 +5,7 @@
 //! leaves are all in tiles becomes the `spare`, and later the next segment: writing over bytes that
 //! exist costs the file system no bookkeeping, which makes the sync about twice as fast as one that
 //! grows a file. So what stands behind the last record is left from earlier use; leaf indices tell
-//! it apart.
+//! it apart, and a [secret](segment) in each file keeps leaves from looking like anything else.
 //!
 //! Behind the last record stands a [mark](record::Mark), written once the record is durable: by it a
 //! record that rotted is told from one that a crash tore, and a segment that is missing from one
@@ -16,22 +16,21 @@
 
 pub(crate) mod record;
 mod recover;
+mod segment;
 
 #[cfg(test)]
 mod tests;
 
 pub(crate) use record::LeafBytes;
 
-use crate::durable::{FileError, Operation, failed, write_synced};
-use crate::fs::{File, PRIVATE_DIR, PRIVATE_FILE};
+use crate::durable::{FileError, Operation, failed};
+use crate::fs::{File, PRIVATE_DIR};
 use crate::place::Place;
 use record::{MARK_BYTES, Mark, record_bytes};
+use segment::{SEGMENT_BYTES, START_BYTES, Seed};
 
 /// Name of the directory.
 pub(crate) const DIR: &str = "journal";
-/// Bytes of a segment: over 8000 leaves, so that at 30 000 leaves a second one commit in a hundred
-/// begins a new one; small enough to be nothing beside a log, and to be read whole at start.
-pub(crate) const SEGMENT_BYTES: usize = 1 << 20;
 
 const SPARE: &str = "journal/spare";
 
@@ -41,6 +40,7 @@ struct Closed {
     name: String,
     /// Index behind its last leaf.
     end: u64,
+    seed: Seed,
 }
 
 /// The journal, open for appending.
@@ -51,6 +51,8 @@ pub(crate) struct Journal {
     /// Name of the segment that is written to.
     name: String,
     file: Box<dyn File>,
+    /// Of that segment.
+    seed: Seed,
     /// Where the next record goes.
     position: usize,
     /// Index that the next leaf gets.
@@ -64,7 +66,7 @@ impl Journal {
     /// Makes the directory and a first segment. Not durable before the directory above is synced.
     pub(crate) fn init(place: &Place) -> Result<(), FileError> {
         place.ensure_dir(DIR, PRIVATE_DIR)?;
-        make_segment(place, &segment_name(0))
+        segment::make(place, &segment_name(0)).map(drop)
     }
 
     /// Index that the next leaf gets: the number of leaves committed so far.
@@ -102,7 +104,7 @@ impl Journal {
     fn append_record(&mut self, leaves: &[LeafBytes]) -> Result<(), FileError> {
         let path = self.place.join(&self.name);
         self.buffer.clear();
-        record::write(self.next, leaves, &mut self.buffer);
+        record::write(self.seed, self.next, leaves, &mut self.buffer);
         let offset = self.position as u64;
         self.file.write_at(&self.buffer, offset).map_err(failed(Operation::Write, &path))?;
         self.file.sync_data().map_err(failed(Operation::Sync, &path))?;
@@ -116,7 +118,8 @@ impl Journal {
     /// what it costs when it fails is that rot is taken for a crash.
     fn mark(&self) {
         if self.position + MARK_BYTES <= SEGMENT_BYTES {
-            let _ = self.file.write_at(&Mark::Durable(self.next).to_bytes(), self.position as u64);
+            let mark = Mark::Durable(self.next).to_bytes(self.seed);
+            let _ = self.file.write_at(&mark, self.position as u64);
         }
     }
 
@@ -133,15 +136,17 @@ impl Journal {
             self.has_spare = false;
             self.place.sync_dir(DIR)?;
         } else {
-            make_segment(&self.place, &name)?;
+            segment::make(&self.place, &name)?;
         }
+        let start = self.place.read(&name, START_BYTES)?.unwrap_or_default();
+        let (seed, position) = segment::start(&start);
         let file = self.place.open(&name)?;
         // Only now that the new segment is there for good.
         self.mark_continued()?;
         self.file = file;
         let old = std::mem::replace(&mut self.name, name);
-        self.closed.push(Closed { name: old, end: self.next });
-        self.position = 0;
+        self.closed.push(Closed { name: old, end: self.next, seed: self.seed });
+        (self.seed, self.position) = (seed, position);
         Ok(())
     }
 
@@ -152,7 +157,7 @@ impl Journal {
             return Ok(());
         }
         let path = self.place.join(&self.name);
-        let mark = Mark::Continued(self.next).to_bytes();
+        let mark = Mark::Continued(self.next).to_bytes(self.seed);
         let offset = self.position as u64;
         self.file.write_at(&mark, offset).map_err(failed(Operation::Write, &path))?;
         self.file.sync_data().map_err(failed(Operation::Sync, &path))
@@ -163,7 +168,8 @@ impl Journal {
     /// segment that comes back after a crash is ignored.
     pub(crate) fn forget(&mut self, integrated: u64) -> Result<(), FileError> {
         while let Some(oldest) = self.closed.first().filter(|oldest| oldest.end <= integrated) {
-            if self.has_spare {
+            // One of an earlier version is not used again.
+            if self.has_spare || oldest.seed == Seed::NONE {
                 self.place.remove_file(&oldest.name)?;
             } else {
                 self.place.rename(&oldest.name, SPARE)?;
@@ -182,7 +188,7 @@ impl Journal {
     /// Makes a spare segment; without the journal, so that commits go on meanwhile. Only one
     /// thread may do so at a time; it then calls [`Self::spare_made`].
     pub(crate) fn make_spare(place: &Place) -> Result<(), FileError> {
-        make_segment(place, SPARE)
+        segment::make(place, SPARE).map(drop)
     }
 
     /// Takes note of a spare segment.
@@ -203,15 +209,4 @@ fn segment_name(first: u64) -> String {
 fn parse_segment_name(name: &str) -> Option<u64> {
     let digits = name.len() == 20 && name.bytes().all(|b| b.is_ascii_digit());
     if digits { name.parse().ok() } else { None }
-}
-
-/// Makes a segment of zeros, so that no write to it has to grow it; whole when it has its name.
-fn make_segment(place: &Place, name: &str) -> Result<(), FileError> {
-    let temporary = format!("{name}.tmp");
-    write_synced(place.fs(), &place.join(&temporary), &vec![0; SEGMENT_BYTES], PRIVATE_FILE)
-        .and_then(|()| place.rename(&temporary, name))
-        .inspect_err(|_| {
-            let _ = place.remove_file(&temporary); // the first error is the one to report
-        })?;
-    place.sync_dir(DIR)
 }

@@ -2,7 +2,8 @@
 //!
 //! ```text
 //! length of what is behind the checksum   4 bytes, little endian
-//! CRC-32C of everything but itself        4 bytes, little endian
+//! CRC-32C of the segment's secret and
+//!   everything but itself                 4 bytes, little endian
 //! index of the first leaf                 8 bytes, little endian
 //! leaves                                  128 bytes each, at least one
 //! ```
@@ -10,6 +11,7 @@
 //! A [`Mark`] has the same header, with the index behind the last leaf, and no leaves; it is
 //! overwritten by the next record. Versions that know no marks take them for the end.
 
+use super::segment::Seed;
 use sigsum_core::Leaf;
 
 /// A leaf's binary form.
@@ -50,14 +52,13 @@ pub(crate) fn record_bytes(leaves: usize) -> usize {
 
 /// Appends a record to a buffer. The caller sees to it that there are leaves and that their bytes
 /// stay far below 2^32.
-pub(crate) fn write(first: u64, leaves: &[LeafBytes], out: &mut Vec<u8>) {
+pub(crate) fn write(seed: Seed, first: u64, leaves: &[LeafBytes], out: &mut Vec<u8>) {
     let length = (COUNTED_HEADER_BYTES + leaves.len() * Leaf::LEN) as u32;
     let body = leaves.as_flattened();
     out.reserve(HEADER_BYTES + body.len());
     out.extend_from_slice(&length.to_le_bytes());
-    out.extend_from_slice(
-        &checksum(&length.to_le_bytes(), &first.to_le_bytes(), body).to_le_bytes(),
-    );
+    let sum = seed.checksum([&length.to_le_bytes(), &first.to_le_bytes(), body]);
+    out.extend_from_slice(&sum.to_le_bytes());
     out.extend_from_slice(&first.to_le_bytes());
     out.extend_from_slice(body);
 }
@@ -97,10 +98,10 @@ impl<'a> Announced<'a> {
         self.record.len()
     }
 
-    /// The record, if its checksum is right.
-    pub(crate) fn check(&self) -> Option<Record<'a>> {
+    /// The record, if its checksum is right for a segment with this seed.
+    pub(crate) fn check(&self, seed: Seed) -> Option<Record<'a>> {
         let Record { first, leaves } = self.record;
-        let right = checksum(&self.length, &first.to_le_bytes(), leaves.as_flattened());
+        let right = seed.checksum([&self.length, &first.to_le_bytes(), leaves.as_flattened()]);
         (right == self.checksum).then_some(self.record)
     }
 }
@@ -128,28 +129,23 @@ impl Mark {
         }
     }
 
-    /// Its bytes.
-    pub(crate) fn to_bytes(self) -> Vec<u8> {
+    /// Its bytes in a segment with this seed.
+    pub(crate) fn to_bytes(self, seed: Seed) -> Vec<u8> {
         let body: &[u8] = match self {
             Self::Durable(_) => &[],
             Self::Continued(_) => CONTINUED,
         };
         let length = ((COUNTED_HEADER_BYTES + body.len()) as u32).to_le_bytes();
         let index = self.index().to_le_bytes();
-        let sum = checksum(&length, &index, body).to_le_bytes();
+        let sum = seed.checksum([&length, &index, body]).to_le_bytes();
         [&length[..], &sum, &index, body].concat()
     }
 
-    /// Reads one at the start of the bytes.
-    pub(crate) fn read(bytes: &[u8]) -> Option<Self> {
+    /// Reads one of a segment with this seed at the start of the bytes.
+    pub(crate) fn read(bytes: &[u8], seed: Seed) -> Option<Self> {
         let (index, _) = bytes.get(COUNTED_HEADER_BYTES..)?.split_first_chunk::<8>()?;
         let index = u64::from_le_bytes(*index);
         let marks = [Self::Durable(index), Self::Continued(index)];
-        marks.into_iter().find(|mark| bytes.starts_with(&mark.to_bytes()))
+        marks.into_iter().find(|mark| bytes.starts_with(&mark.to_bytes(seed)))
     }
-}
-
-fn checksum(length: &[u8; 4], first: &[u8; 8], body: &[u8]) -> u32 {
-    let sum = crc32c::crc32c(length);
-    crc32c::crc32c_append(crc32c::crc32c_append(sum, first), body)
 }

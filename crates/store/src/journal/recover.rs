@@ -1,7 +1,8 @@
 //! Reading the journal at start: which leaves it holds beyond those in tiles, and where it ends.
 
 use super::record::{ALIGNMENT, Announced, Mark, Record};
-use super::{Closed, DIR, Journal, LeafBytes, SEGMENT_BYTES, make_segment, segment_name};
+use super::segment::{self, SEGMENT_BYTES, START_BYTES, Seed};
+use super::{Closed, DIR, Journal, LeafBytes, SPARE, segment_name};
 use crate::durable::{Operation, failed};
 use crate::error::{Damage, StoreError};
 use crate::place::Place;
@@ -32,9 +33,7 @@ impl Journal {
         for name in place.list(DIR)? {
             match super::parse_segment_name(&name) {
                 Some(first) => segments.push(first),
-                None if name == "spare" => {
-                    has_spare = place.len(super::SPARE)? == Some(SEGMENT_BYTES as u64);
-                }
+                None if name == "spare" => has_spare = is_usable_spare(place)?,
                 None if name.ends_with(".tmp") => place.remove_file(&format!("{DIR}/{name}"))?,
                 None => (),
             }
@@ -44,7 +43,7 @@ impl Journal {
             return Err(StoreError::damaged(place.join(DIR), Damage::Missing));
         }
         let mut closed = Vec::new();
-        let mut position = SEGMENT_BYTES;
+        let (mut position, mut seed) = (SEGMENT_BYTES, Seed::NONE);
         let last = segments.last();
         for first in &segments {
             let mut segment = Segment::read(place, *first)?;
@@ -52,12 +51,12 @@ impl Journal {
                 .walk(integrated, &mut recovered)
                 .map_err(|damage| StoreError::damaged(place.join(&segment.name), damage))?;
             segment.make_durable(place)?;
-            position = segment.position;
+            (position, seed) = (segment.position, segment.seed);
             if let (true, Some(next)) = (last == Some(first), segment.continued()) {
                 let missing = place.join(segment_name(next));
                 return Err(StoreError::damaged(missing, Damage::Missing));
             }
-            closed.push(Closed { name: segment.name, end: segment.cursor });
+            closed.push(Closed { name: segment.name, end: segment.cursor, seed });
         }
         let next = integrated + recovered.leaves.len() as u64;
         let last = closed.pop();
@@ -67,21 +66,33 @@ impl Journal {
             other => {
                 closed.extend(other);
                 let name = segment_name(next);
-                make_segment(place, &name)?;
-                position = 0;
+                (position, seed) = (START_BYTES, segment::make(place, &name)?);
                 name
             }
         };
         let file = place.open(&name)?;
         let place = place.clone();
         let buffer = Vec::new();
-        let journal = Self { place, closed, name, file, position, next, has_spare, buffer };
+        let journal = Self { place, closed, name, file, seed, position, next, has_spare, buffer };
         journal.mark();
         Ok((journal, recovered))
     }
 }
 
 impl Journal {
+    /// How many leaves the segments hold behind those in tiles. Changes nothing.
+    pub(crate) fn leaves_beyond(place: &Place, integrated: u64) -> Result<u64, StoreError> {
+        let mut recovered = Recovered::default();
+        for name in place.list(DIR)? {
+            let Some(first) = super::parse_segment_name(&name) else { continue };
+            let mut segment = Segment::read(place, first)?;
+            segment
+                .walk(integrated, &mut recovered)
+                .map_err(|damage| StoreError::damaged(place.join(&segment.name), damage))?;
+        }
+        Ok(recovered.leaves.len() as u64)
+    }
+
     /// What is wrong with the segments, by name, where the tiles hold the leaves below `integrated`.
     /// Changes nothing.
     pub(crate) fn examine(
@@ -116,6 +127,13 @@ impl Journal {
     }
 }
 
+/// Whether the spare segment is whole, and none of an earlier version.
+fn is_usable_spare(place: &Place) -> Result<bool, StoreError> {
+    let is_whole = place.len(SPARE)? == Some(SEGMENT_BYTES as u64);
+    let start = place.read(SPARE, START_BYTES)?.unwrap_or_default();
+    Ok(is_whole && segment::start(&start).0 != Seed::NONE)
+}
+
 /// What most of a fresh segment is; compared in one go.
 const ZEROS: [u8; 4096] = [0; 4096];
 
@@ -123,6 +141,7 @@ const ZEROS: [u8; 4096] = [0; 4096];
 struct Segment {
     name: String,
     bytes: Vec<u8>,
+    seed: Seed,
     /// Where the next record begins.
     position: usize,
     /// Index that the next record must have at least; older ones are left from earlier use.
@@ -136,7 +155,8 @@ impl Segment {
         let name = segment_name(first);
         let bytes = place.read(&name, SEGMENT_BYTES)?;
         let bytes = bytes.ok_or_else(|| StoreError::damaged(place.join(&name), Damage::Missing))?;
-        Ok(Self { name, bytes, position: 0, cursor: first, keep_from: None })
+        let (seed, position) = segment::start(&bytes);
+        Ok(Self { name, bytes, seed, position, cursor: first, keep_from: None })
     }
 
     /// Reads the records in order, up to the last.
@@ -183,12 +203,12 @@ impl Segment {
     }
 
     fn record_at(&self, position: usize) -> Option<Record<'_>> {
-        self.announced_at(position)?.check()
+        self.announced_at(position)?.check(self.seed)
     }
 
     /// The segment behind this one, where this one says that there is one.
     fn continued(&self) -> Option<u64> {
-        match Mark::read(self.bytes.get(self.position..)?)? {
+        match Mark::read(self.bytes.get(self.position..)?, self.seed)? {
             Mark::Continued(next) if next == self.cursor => Some(next),
             _ => None,
         }
@@ -199,7 +219,7 @@ impl Segment {
         let furthest = self.furthest();
         self.places_behind().find_map(|position| {
             let announced = self.announced_at(position).filter(|a| a.first() <= furthest)?;
-            announced.check().map(|record| (position, record.first))
+            announced.check(self.seed).map(|record| (position, record.first))
         })
     }
 
@@ -207,7 +227,7 @@ impl Segment {
     fn find_mark(&self) -> Option<(usize, Mark)> {
         let fits = |mark: &Mark| (self.cursor + 1..=self.furthest()).contains(&mark.index());
         self.places_behind().find_map(|position| {
-            let mark = Mark::read(self.bytes.get(position..)?).filter(fits)?;
+            let mark = Mark::read(self.bytes.get(position..)?, self.seed).filter(fits)?;
             Some((position, mark))
         })
     }

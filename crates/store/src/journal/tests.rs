@@ -1,7 +1,8 @@
 //! Tests of the journal: what a crash or rot does to it.
 
 use super::record::{self, Announced, LeafBytes, MARK_BYTES, Mark, record_bytes};
-use super::{DIR, Journal, SEGMENT_BYTES, segment_name};
+use super::segment::{self, SEGMENT_BYTES, START_BYTES, Seed};
+use super::{DIR, Journal, segment_name};
 use crate::error::{Damage, StoreError};
 use crate::place::Place;
 use proptest::prelude::*;
@@ -9,7 +10,7 @@ use sigsum_core::LeafIndex;
 use std::path::Path;
 
 /// Most leaves in one record: what a segment can hold.
-const MAX_RECORD_LEAVES: usize = (SEGMENT_BYTES - record::HEADER_BYTES) / 128;
+const MAX_RECORD_LEAVES: usize = (SEGMENT_BYTES - START_BYTES - record::HEADER_BYTES) / 128;
 
 /// Leaf number `n`, unlike all others.
 fn leaf(n: u64) -> LeafBytes {
@@ -54,15 +55,42 @@ fn patch(place: &Place, name: &str, offset: usize, change: impl FnOnce(&mut Vec<
     place.open(name).unwrap().write_at(&tail, offset as u64).unwrap();
 }
 
-/// Makes segments what a version without marks would have left.
+/// The seed of a segment.
+fn seed(place: &Place, name: &str) -> Seed {
+    segment::start(&place.read(name, SEGMENT_BYTES).unwrap().unwrap()).0
+}
+
+/// Takes all marks away.
 fn remove_marks(place: &Place) {
     for name in place.list(DIR).unwrap() {
-        patch(place, &format!("{DIR}/{name}"), 0, |bytes| {
+        let name = format!("{DIR}/{name}");
+        let seed = seed(place, &name);
+        patch(place, &name, 0, |bytes| {
             for at in (0..bytes.len()).step_by(record::ALIGNMENT) {
-                if let Some(mark) = Mark::read(&bytes[at..]) {
-                    bytes[at..at + mark.to_bytes().len()].fill(0);
+                if let Some(mark) = Mark::read(&bytes[at..], seed) {
+                    bytes[at..at + mark.to_bytes(seed).len()].fill(0);
                 }
             }
+        });
+    }
+}
+
+/// Makes segments what a version without secrets would have left, and one without marks if so asked.
+fn make_old(place: &Place, marks: bool) {
+    for name in place.list(DIR).unwrap() {
+        let name = format!("{DIR}/{name}");
+        let seed = seed(place, &name);
+        patch(place, &name, 0, |bytes| {
+            let (mut old, mut at) = (Vec::new(), START_BYTES);
+            while let Some(record) = Announced::read(&bytes[at..]).and_then(|a| a.check(seed)) {
+                record::write(Seed::NONE, record.first, record.leaves, &mut old);
+                at += record.len();
+            }
+            if let (true, Some(mark)) = (marks, Mark::read(&bytes[at..], seed)) {
+                old.extend(mark.to_bytes(Seed::NONE));
+            }
+            old.resize(bytes.len(), 0);
+            *bytes = old;
         });
     }
 }
@@ -93,7 +121,7 @@ fn a_last_record_torn_at_any_byte_is_cut_off() {
         append(&mut journal, 0..5);
         append(&mut journal, 5..8);
         drop(journal);
-        patch(&place, &segment_name(0), record_bytes(5) + torn_at, |tail| {
+        patch(&place, &segment_name(0), START_BYTES + record_bytes(5) + torn_at, |tail| {
             let rest = whole - torn_at;
             tail[..rest].copy_from_slice(&behind[..rest]);
             // A mark is written once the record is durable.
@@ -113,7 +141,7 @@ fn a_torn_record_is_reported() {
     append(&mut journal, 0..5);
     append(&mut journal, 5..8);
     drop(journal);
-    patch(&place, &segment_name(0), record_bytes(5) + 200, |tail| tail.fill(0));
+    patch(&place, &segment_name(0), START_BYTES + record_bytes(5) + 200, |tail| tail.fill(0));
     let (_, recovered) = Journal::recover(&place, 0).unwrap();
     assert_eq!(recovered.torn_bytes, record_bytes(3) as u64);
 }
@@ -125,9 +153,10 @@ fn a_flipped_bit_before_a_whole_record_is_damage() {
         append(&mut journal, 0..5);
         append(&mut journal, 5..8);
         drop(journal);
-        patch(&place, &segment_name(0), offset, |tail| tail[0] ^= 0x10);
+        patch(&place, &segment_name(0), START_BYTES + offset, |tail| tail[0] ^= 0x10);
         let damage = recover(&place, 0).unwrap_err();
-        assert_eq!(damage, Damage::Record { offset: 0, index: LeafIndex(0) }, "at {offset}");
+        let start = START_BYTES as u64;
+        assert_eq!(damage, Damage::Record { offset: start, index: LeafIndex(0) }, "at {offset}");
         // It does no harm once the leaves are in tiles.
         assert_eq!(recover(&place, 5).unwrap().1, leaves(5..8));
     }
@@ -140,9 +169,10 @@ fn a_flipped_bit_in_the_last_record_is_damage_as_a_mark_follows() {
         append(&mut journal, 0..5);
         append(&mut journal, 5..12);
         drop(journal);
-        patch(&place, &segment_name(0), record_bytes(5) + offset, |tail| tail[0] ^= 0x10);
+        let last = START_BYTES + record_bytes(5);
+        patch(&place, &segment_name(0), last + offset, |tail| tail[0] ^= 0x10);
         let damage = recover(&place, 0).unwrap_err();
-        let expected = Damage::Record { offset: record_bytes(5) as u64, index: LeafIndex(5) };
+        let expected = Damage::Record { offset: last as u64, index: LeafIndex(5) };
         assert_eq!(damage, expected, "at {offset}");
         // It does no harm once the leaves are in tiles, and the segment is used on.
         let (mut journal, found) = recover(&place, 12).unwrap();
@@ -158,7 +188,7 @@ fn a_record_found_at_the_start_is_marked_too() {
     let (place, mut journal) = fresh();
     append(&mut journal, 0..5);
     drop(journal);
-    let end = record_bytes(5);
+    let end = START_BYTES + record_bytes(5);
     // As after a power failure that came before the mark.
     patch(&place, &segment_name(0), end, |tail| tail[..MARK_BYTES].fill(0));
     recover(&place, 0).unwrap();
@@ -183,18 +213,86 @@ fn the_newest_segment_is_missed() {
 }
 
 #[test]
-fn segments_of_versions_without_marks_are_read() {
-    let (place, mut journal) = fresh();
-    append(&mut journal, 0..10);
-    append(&mut journal, 10..10 + MAX_RECORD_LEAVES as u64);
-    drop(journal);
-    remove_marks(&place);
-    let (mut journal, found) = recover(&place, 0).unwrap();
-    assert_eq!(found, leaves(0..10 + MAX_RECORD_LEAVES as u64));
-    let end = found.len() as u64;
-    append(&mut journal, end..end + 3);
-    drop(journal);
-    assert_eq!(recover(&place, end).unwrap().1, leaves(end..end + 3));
+fn segments_of_versions_without_marks_or_secrets_are_read_and_not_used_again() {
+    for marks in [false, true] {
+        let (place, mut journal) = fresh();
+        append(&mut journal, 0..10);
+        append(&mut journal, 10..10 + MAX_RECORD_LEAVES as u64);
+        drop(journal);
+        make_old(&place, marks);
+        let (mut journal, found) = recover(&place, 0).unwrap();
+        assert_eq!(found, leaves(0..10 + MAX_RECORD_LEAVES as u64));
+        let end = found.len() as u64;
+        append(&mut journal, end..end + 3);
+        drop(journal);
+        let (mut journal, found) = recover(&place, end).unwrap();
+        assert_eq!(found, leaves(end..end + 3), "with marks: {marks}");
+        append(&mut journal, end + 3..end + 3 + MAX_RECORD_LEAVES as u64);
+        let end = end + 3 + MAX_RECORD_LEAVES as u64;
+        journal.forget(end).unwrap();
+        append(&mut journal, end..end + MAX_RECORD_LEAVES as u64);
+        drop(journal);
+        assert_eq!(recover(&place, end).unwrap().1.len(), MAX_RECORD_LEAVES);
+        let names = place.list(DIR).unwrap();
+        let new = names.iter().filter(|n| seed(&place, &format!("{DIR}/{n}")) != Seed::NONE);
+        assert_eq!(new.count(), names.len(), "{names:?}");
+    }
+}
+
+/// A leaf whose signature's second half, free where the key is of small order, is what a mark or a
+/// record would be without the segment's secret.
+fn crafted(bytes: &[u8]) -> LeafBytes {
+    let mut leaf = leaf(1_000_000);
+    leaf[64..80].copy_from_slice(&bytes[..16]);
+    leaf
+}
+
+/// The first half of a record of one leaf, whose body is what follows the crafted half.
+fn crafted_record(first: u64) -> [LeafBytes; 2] {
+    let pair = [crafted(&[0; 16]), leaf(1_000_001)];
+    let body: LeafBytes = pair.as_flattened()[80..208].try_into().unwrap();
+    let mut record = Vec::new();
+    record::write(Seed::NONE, first, &[body], &mut record);
+    [crafted(&record), pair[1]]
+}
+
+#[test]
+fn a_leaf_that_looks_like_a_mark_or_a_record_is_neither_in_a_torn_record() {
+    let mark = crafted(&Mark::Durable(9).to_bytes(Seed::NONE));
+    for batch in [vec![leaf(5), mark], crafted_record(5).to_vec(), crafted_record(7).to_vec()] {
+        let (place, mut journal) = fresh();
+        append(&mut journal, 0..5);
+        assert_eq!(journal.append(&batch).0, 2);
+        drop(journal);
+        let (torn, end) =
+            (START_BYTES + record_bytes(5), START_BYTES + record_bytes(5) + record_bytes(2));
+        patch(&place, &segment_name(0), end, |tail| tail.fill(0));
+        patch(&place, &segment_name(0), torn, |tail| tail[..32].fill(0));
+        assert_eq!(recover(&place, 0).unwrap().1, leaves(0..5));
+    }
+}
+
+#[test]
+fn a_leaf_that_looks_like_a_mark_is_none_where_a_segment_is_used_again() {
+    let recovered = |knows_secret: bool| {
+        let (place, mut journal) = fresh();
+        let seed = if knows_secret { seed(&place, &segment_name(0)) } else { Seed::NONE };
+        let second = MAX_RECORD_LEAVES as u64;
+        let mut batch = leaves(0..second);
+        // For when the segment is used for the third batch.
+        batch[100] = crafted(&Mark::Durable(2 * second + 70).to_bytes(seed));
+        journal.append(&batch).1.unwrap();
+        append(&mut journal, second..2 * second);
+        journal.forget(second).unwrap();
+        append(&mut journal, 2 * second..2 * second + 3);
+        drop(journal);
+        let found = recover(&place, second).map(|(_, found)| found);
+        (found, leaves(second..2 * second + 3))
+    };
+    let (found, due) = recovered(false);
+    assert_eq!(found.unwrap(), due);
+    let (found, _) = recovered(true);
+    assert!(matches!(found, Err(Damage::Record { .. })), "that is what the secret is for");
 }
 
 #[test]
@@ -216,7 +314,7 @@ fn a_last_record_of_an_earlier_segment_cannot_be_torn() {
     append(&mut journal, 0..8_000);
     append(&mut journal, 8_000..9_000);
     drop(journal);
-    patch(&place, &segment_name(0), record_bytes(8_000) + 64, |tail| tail[0] ^= 1);
+    patch(&place, &segment_name(0), START_BYTES + record_bytes(8_000) + 64, |tail| tail[0] ^= 1);
     let damage = recover(&place, 0).unwrap_err();
     assert!(matches!(damage, Damage::Record { index: LeafIndex(8_000), .. }), "{damage}");
     // Nor where a version without marks wrote it.
@@ -265,7 +363,7 @@ fn a_segment_that_was_begun_and_not_used_is_ignored() {
     let (place, mut journal) = fresh();
     append(&mut journal, 0..4);
     // As after a rename whose directory could not be synced.
-    super::make_segment(&place, &segment_name(4)).unwrap();
+    segment::make(&place, &segment_name(4)).unwrap();
     append(&mut journal, 4..9);
     drop(journal);
     let (mut journal, found) = recover(&place, 0).unwrap();
@@ -290,30 +388,39 @@ fn other_files_in_the_directory_are_left_alone_but_unfinished_ones_removed() {
 
 proptest! {
     #[test]
-    fn records_are_read_as_written(first in any::<u64>(), count in 1u64..40) {
+    fn records_are_read_as_written(
+        first in any::<u64>(),
+        count in 1u64..40,
+        secret: [u8; 16],
+        other: [u8; 16],
+    ) {
         let batch = leaves(0..count);
         let mut bytes = Vec::new();
-        record::write(first, &batch, &mut bytes);
+        record::write(Seed::of(&secret), first, &batch, &mut bytes);
         prop_assert_eq!(bytes.len(), record_bytes(batch.len()));
-        let record = Announced::read(&bytes).unwrap().check().unwrap();
+        let announced = Announced::read(&bytes).unwrap();
+        let record = announced.check(Seed::of(&secret)).unwrap();
         prop_assert_eq!((record.first, record.leaves), (first, &batch[..]));
+        prop_assert!(announced.check(Seed::of(&other)).is_none(), "nor a record of another file");
     }
 
     #[test]
-    fn marks_are_read_as_written(index in any::<u64>(), behind: Vec<u8>) {
+    fn marks_are_read_as_written(index in any::<u64>(), behind: Vec<u8>, secret: [u8; 16]) {
+        let seed = Seed::of(&secret);
         for mark in [Mark::Durable(index), Mark::Continued(index)] {
-            let bytes = mark.to_bytes();
-            prop_assert_eq!(Mark::read(&[&bytes[..], &behind].concat()), Some(mark));
-            prop_assert_eq!(Mark::read(&bytes[..bytes.len() - 1]), None);
+            let bytes = mark.to_bytes(seed);
+            prop_assert_eq!(Mark::read(&[&bytes[..], &behind].concat(), seed), Some(mark));
+            prop_assert_eq!(Mark::read(&bytes[..bytes.len() - 1], seed), None);
+            prop_assert_eq!(Mark::read(&bytes, Seed::NONE), None);
             prop_assert!(Announced::read(&bytes).is_none(), "versions without marks see no record");
         }
     }
 
     #[test]
     fn any_bytes_are_no_record_or_one_that_writes_the_same(bytes: Vec<u8>) {
-        if let Some(record) = Announced::read(&bytes).and_then(|a| a.check()) {
+        if let Some(record) = Announced::read(&bytes).and_then(|a| a.check(Seed::NONE)) {
             let mut again = Vec::new();
-            record::write(record.first, record.leaves, &mut again);
+            record::write(Seed::NONE, record.first, record.leaves, &mut again);
             prop_assert_eq!(&again[..], &bytes[..record.len()]);
         }
     }
