@@ -12,13 +12,14 @@ use crate::bundle::ENTRY_BYTES;
 use crate::error::{Damage, StoreError};
 use crate::fs::PUBLIC_FILE;
 use crate::heads::CHECKPOINT;
+use crate::journal::Journal;
 use crate::open::{check_root, load_edges, take_lock};
 use crate::partials::{self, levels};
 use crate::place::Place;
 use crate::state;
 use crate::store::Store;
 use crate::tiles::Tiles;
-use crate::types::Role;
+use crate::types::{Published, Role};
 use crate::writer::TileWriter;
 use sigsum_core::merkle::tile::{Tile, TileLevel};
 use sigsum_core::{Hash, PublicKey, SignedTreeHead, TreeHead, TreeSize};
@@ -39,7 +40,8 @@ pub struct Backup {
     pub tiles: u64,
 }
 
-/// Why there is no copy, or none that is up to date. A copy that was there is as it was.
+/// Why there is no copy, or none that is up to date. A copy that was there says of itself what it
+/// said before; files of leaves beyond that may have come.
 #[derive(Debug, thiserror::Error)]
 pub enum BackupError {
     /// Reading or writing a directory; or damage, by the name of the file.
@@ -52,6 +54,17 @@ pub enum BackupError {
         dir: PathBuf,
         /// What it is.
         role: Role,
+    },
+    /// Configuration: a follower that ran from the copy has left leaves in its journal.
+    #[error(
+        "a follower ran from {}, and left {leaves} leaves beyond its tree: it is no copy to go on with",
+        dir.display()
+    )]
+    UsedByAFollower {
+        /// The target.
+        dir: PathBuf,
+        /// Leaves in its journal alone.
+        leaves: u64,
     },
     /// The copy has more than the source: the source is old.
     #[error(
@@ -73,7 +86,7 @@ pub enum BackupError {
 
 /// Where a log stands.
 struct Source {
-    published: Option<crate::types::Published>,
+    published: Option<Published>,
     head: Option<SignedTreeHead>,
     tree: TreeHead,
 }
@@ -125,6 +138,12 @@ pub fn backup(from: &Place, to: &Place, log_key: &PublicKey) -> Result<Backup, B
     if before.size > source.tree.size {
         let (copy, source_size) = (before.size, source.tree.size);
         return Err(BackupError::SourceIsOlder { copy, source_size });
+    }
+    match Journal::leaves_beyond(to, before.size.0)? {
+        0 => (),
+        leaves => {
+            return Err(BackupError::UsedByAFollower { dir: to.path().to_owned(), leaves });
+        }
     }
     let tiles = copy_tiles(from, to, before.size, source.tree.size)?;
     check_and_record(to, before, &source, log_key)?;
@@ -202,10 +221,14 @@ fn check_and_record(
         partials::write(&snapshot, to, size)?;
     }
     state::store_tree(to, &tree).map_err(StoreError::from)?;
-    if let Some(head) = &source.head {
-        state::store_head(to, head).map_err(StoreError::from)?;
+    // A source may lack what the copy has of heads, which were compared with the tree then.
+    let had = state::load_head(to)?.map(|head| head.tree_head.size);
+    if let Some(head) = source.head.filter(|head| Some(head.tree_head.size) >= had) {
+        state::store_head(to, &head).map_err(StoreError::from)?;
     }
-    if let Some(published) = &source.published {
+    let had = state::load_published(to)?.map(|had| had.head.signed.tree_head.size);
+    let is_newer = |it: &&Published| Some(it.head.signed.tree_head.size) >= had;
+    if let Some(published) = source.published.as_ref().filter(is_newer) {
         state::store_published(to, published).map_err(StoreError::from)?;
         to.replace(CHECKPOINT, &published.checkpoint, PUBLIC_FILE).map_err(StoreError::from)?;
     }

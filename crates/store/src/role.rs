@@ -1,5 +1,5 @@
-//! What the node with a data directory is: a primary, a follower, or a log that was closed. It is said in the directory, so
-//! that no restart with other arguments turns one into the other.
+//! What the node with a data directory is: a primary, a follower, or a log that was closed. It is said
+//! in the directory, so that no restart with other arguments turns one into the other.
 
 use crate::error::{Damage, StoreError};
 use crate::place::Place;

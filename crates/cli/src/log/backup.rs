@@ -38,8 +38,12 @@ pub(super) fn run(options: &Backup) -> Result<(), Failure> {
                 failure.remedy("name a directory that is not there yet, or one that holds a backup")
             }
             BackupError::SourceIsOlder { .. } | BackupError::Forked { .. } => failure.remedy(
-                "do not let the log run from this directory before you know why; nothing in the \
-                 copy was changed",
+                "do not let the log run from this directory before you know why; the copy is what \
+                 it was",
+            ),
+            BackupError::UsedByAFollower { .. } => failure.remedy(
+                "name another directory, or start the follower again and let it run until the \
+                 primary has published them",
             ),
         }
     })?;

@@ -100,7 +100,13 @@ impl SmallFile {
     /// [`FileError`].
     pub fn remove(&self) -> Result<(), FileError> {
         match self.fs.remove_file(&self.path) {
-            Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
+            // Removed before, perhaps, by a call whose sync failed.
+            Err(error) if error.kind() == ErrorKind::NotFound => {
+                match sync_parent(&*self.fs, &self.path) {
+                    Err(error) if error.source.kind() == ErrorKind::NotFound => Ok(()),
+                    synced => synced,
+                }
+            }
             Err(error) => Err(failed(Operation::Remove, &self.path)(error)),
             Ok(()) => sync_parent(&*self.fs, &self.path),
         }

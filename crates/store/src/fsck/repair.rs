@@ -10,6 +10,7 @@ use crate::open::take_lock;
 use crate::partials;
 use crate::place::Place;
 use crate::state::{self, Kind};
+use crate::types::Role;
 use crate::writer::parents;
 use sigsum_core::merkle::tile::{TILE_WIDTH, Tile, TileLevel};
 use sigsum_core::{Leaf, LeafIndex, PublicKey};
@@ -76,17 +77,15 @@ impl Examination {
     ) -> Result<Repair, StoreError> {
         let _lock = take_lock(place)?;
         let mut repair = Repair::default();
-        let (mut found, mut extra) = (self, Extra::new());
         let fetched = match source {
-            Some(source) => fetch(&found.findings, source, &mut repair),
+            Some(source) => fetch(&self.findings, source, &mut repair),
             None => Vec::new(),
         };
-        if !fetched.is_empty() {
-            let width = u64::from(TILE_WIDTH);
-            extra =
-                fetched.iter().map(|(first, leaves)| (first / width, tile_of(leaves))).collect();
-            found = Self::of(place, log_key, &extra)?;
-        }
+        let width = u64::from(TILE_WIDTH);
+        let extra: Extra =
+            fetched.iter().map(|(first, leaves)| (first / width, tile_of(leaves))).collect();
+        // Again, as the log may have run since.
+        let found = Self::of(place, log_key, &extra)?;
         let mut work = Work { place, tree: &found.tree, extra: &extra, repair };
         for (first, leaves) in &fetched {
             work.write_fetched(*first, leaves)?;
@@ -109,6 +108,12 @@ impl Examination {
                 _ if name == Kind::Published.name()
                     && matches!(finding.remedy, Remedy::PutAside { .. }) =>
                 {
+                    // Without both, the log would go on as one that never signed.
+                    if self.state.head.is_none() {
+                        let text = "it stays while the last signed head is not known";
+                        work.repair.refused.push(format!("{name}: {text}"));
+                        continue;
+                    }
                     work.keep(name)?;
                     place.remove_file(name)?;
                     place.sync_dir("")?;
@@ -119,6 +124,10 @@ impl Examination {
                 _ if name == Kind::Identity.name() => {
                     work.keep(name)?;
                     state::store_identity(place, &log_key.key_hash())?;
+                }
+                _ if name == Kind::Role.name() => {
+                    work.keep(name)?;
+                    state::store_role(place, Role::Follower, log_key)?;
                 }
                 _ if name == Kind::Tree.name() => {
                     let vouched = self.may_record_the_tree(place)?;

@@ -21,9 +21,9 @@ pub(super) struct StateFiles {
 
 const NO_HEAD: &str = "the log may have signed more than is published; bring back the newest copy \
                        of this file";
-const NO_ROLE: &str = "say what the node is: `sigsum log promote` makes it a primary, after asking \
-                       whoever may know more";
-
+const ROLE: &str = "the log's key, as a follower's: unless the log was closed, `sigsum log promote` makes \
+                    it a primary again, after asking whoever may know more";
+const UNREADABLE: &str = "it may be whole: find out first why the system cannot read it";
 const NO_PROMOTION: &str = "bring back the newest copy of this file; where the log has signed a head \
                             since this node was promoted, it may be removed";
 
@@ -98,9 +98,10 @@ impl StateFiles {
         let remedy = match kind {
             Kind::Tree => from_tiles(),
             Kind::Head => advice(NO_HEAD),
+            Kind::Published if matches!(damage, Damage::Unreadable(_)) => advice(UNREADABLE),
             Kind::Published => put_published_aside(),
             Kind::Identity => self.identity_remedy(),
-            Kind::Role => advice(NO_ROLE),
+            Kind::Role => Remedy::Derivable { from: ROLE.into() },
             Kind::Promotion => advice(NO_PROMOTION),
         };
         self.found(kind.name(), damage, remedy);
@@ -151,13 +152,19 @@ impl StateFiles {
                         tile/ that others here name, or restore from a follower";
             self.found(Kind::Tree.name(), damage, advice(text));
         }
-        self.compare_heads();
+        self.compare_heads(place)?;
         self.compare_checkpoint(place)
     }
 
     /// Nothing is published that was not signed first.
-    fn compare_heads(&mut self) {
-        let Some(published) = &self.published else { return };
+    fn compare_heads(&mut self, place: &Place) -> Result<(), StoreError> {
+        let Some(published) = &self.published else {
+            let was_any = self.has(Kind::Published) || place.len(CHECKPOINT)?.is_some();
+            if was_any && self.head.is_none() && !self.has(Kind::Head) {
+                self.found(Kind::Head.name(), Damage::Missing, advice(NO_HEAD));
+            }
+            return Ok(());
+        };
         let published = published.head.signed.tree_head.size;
         let from_published = match self.tree {
             // Nothing that was signed is smaller than what is published, or larger than the tiles.
@@ -180,6 +187,7 @@ impl StateFiles {
                 }
             }
         }
+        Ok(())
     }
 
     fn compare_checkpoint(&mut self, place: &Place) -> Result<(), StoreError> {

@@ -148,6 +148,40 @@ fn a_copy_that_is_in_use_is_refused() {
 }
 
 #[test]
+fn a_copy_from_which_a_follower_ran_is_refused_until_its_leaves_are_in_its_tree() {
+    let (from, to) = (Place::memory(), SimFs::new());
+    let store = fresh(&from);
+    grow(&store, 5);
+    copy(&from, &to).unwrap();
+    let follower = reopen(&on(&to));
+    commit(&follower, 5..8);
+    drop(follower);
+    let refused = copy(&from, &to).unwrap_err();
+    assert!(matches!(refused, BackupError::UsedByAFollower { leaves: 3, .. }), "{refused}");
+    reopen(&on(&to)).integrate().unwrap();
+    grow(&store, 10);
+    copy(&from, &to).unwrap();
+    is_copy(&to, 10);
+}
+
+#[test]
+fn a_copy_keeps_the_later_heads_that_it_has() {
+    let (from, to) = (Place::memory(), SimFs::new());
+    let store = fresh(&from);
+    grow(&store, 5);
+    copy(&from, &to).unwrap();
+    // A source with the same tree that never heard of the heads.
+    let bare = Place::memory();
+    let store = fresh(&bare);
+    commit(&store, 0..5);
+    store.integrate().unwrap();
+    copy(&bare, &to).unwrap();
+    let copied = reopen(&on(&to));
+    assert_eq!(copied.load_head().unwrap().tree_head, tree(5));
+    assert_eq!(copied.load_published().unwrap().head.signed.tree_head, tree(5));
+}
+
+#[test]
 fn an_old_source_and_a_forked_one_are_refused() {
     let (from, to) = (Place::memory(), SimFs::new());
     grow(&fresh(&from), 5);

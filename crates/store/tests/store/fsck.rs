@@ -5,7 +5,7 @@ use crate::support::{commit, fresh, leaf, leaves, log_key, publish, reopen, sign
 use sigsum_core::{Leaf, LeafIndex};
 use sigsum_store::fs::sim::{Disk, SimFs};
 use sigsum_store::fsck::{Examination, KEPT_DIR, LeafSource, Remedy, Repair, examine};
-use sigsum_store::{HeadStore as _, LeafLog as _, Place, Store};
+use sigsum_store::{HeadStore as _, LeafLog as _, Place, Role, Store};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -257,6 +257,44 @@ fn a_tree_that_no_recorded_hash_vouches_for_is_left_alone() {
     assert!(Store::open(&on(&fs), &log_key()).is_err());
 }
 
+/// The disk after this was done to a file.
+fn without(disk: &Disk, name: &str) -> Disk {
+    let fs = SimFs::on(disk.clone());
+    on(&fs).file(name).remove().unwrap();
+    fs.disk()
+}
+
+#[test]
+fn a_log_whose_last_signed_head_is_gone_does_not_go_on_as_one_that_never_signed() {
+    let mut disk = without(&closed(), "head");
+    disk.alter(&path("published"), |bytes| bytes[90] ^= 1);
+    let (fs, found) = look(&disk);
+    let names: Vec<_> = found.findings.iter().map(|finding| finding.name.as_str()).collect();
+    assert!(names.contains(&"head") && names.contains(&"published"), "{names:?}");
+    let refused = repair(&fs, found, None);
+    assert!(refused.refused.iter().any(|text| text.starts_with("published: ")), "{refused:?}");
+    assert!(Store::open(&on(&fs), &log_key()).is_err());
+    // Nor where nothing but the served head tells that there was one.
+    let found = look(&without(&without(&closed(), "head"), "published")).1;
+    assert!(found.findings.iter().any(|finding| finding.name == "head"), "{found:?}");
+}
+
+#[test]
+fn a_damaged_role_becomes_the_followers_which_no_log_signs_from() {
+    let fs = SimFs::on(closed());
+    let store = reopen(&on(&fs));
+    store.set_role(Role::Follower).unwrap();
+    store.promote(store.integrate().unwrap().size).unwrap();
+    drop(store);
+    let mut disk = fs.disk();
+    disk.alter(&path("role"), |bytes| bytes[3] ^= 1);
+    let (fs, found) = look(&disk);
+    assert_eq!(found.findings.len(), 1, "{found:?}");
+    let repaired = repair(&fs, found, None);
+    assert_eq!(repaired.kept.len(), 1, "{repaired:?}");
+    assert_eq!(reopen(&on(&fs)).role(), Role::Follower);
+}
+
 #[test]
 fn a_head_follows_from_what_is_published_where_the_log_signed_nothing_more() {
     let fs = SimFs::on(closed());
@@ -279,8 +317,9 @@ fn a_head_follows_from_what_is_published_where_the_log_signed_nothing_more() {
 fn broken_records_of_the_journal_are_named_and_left_alone() {
     let mut disk = closed();
     let name = "journal/00000000000000000000";
-    // The last record: the mark behind it says that it was whole.
-    let end = 16 * 2 + SIZE as usize * 128;
+    // The last record, behind the segment's start and two others: the mark behind it says that it was
+    // whole.
+    let end = 32 + 16 * 2 + SIZE as usize * 128;
     disk.alter(&path(name), |bytes| bytes[end + 100] ^= 1);
     let (fs, found) = look(&disk);
     assert_eq!(found.findings.len(), 1, "{found:?}");
