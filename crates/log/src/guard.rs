@@ -11,8 +11,9 @@ use std::time::Duration;
 use tokio::sync::watch;
 
 /// A request waits so long for the guard: witnesses that work have answered by then, also those of
-/// a busy machine, so that a restart refuses nobody. Go's submitter gives a request 30 s, so that it
-/// has time to go to another log.
+/// a busy machine, so that a restart with all of them refuses nobody. Go's submitter gives a request
+/// 30 s, so that it has time to go to another log, or to come again where the guard takes longer
+/// ([`crate::engine::guard::LONGEST_WAIT`]).
 const REQUEST_PATIENCE: Duration = Duration::from_secs(5);
 
 /// What a submitter reads meanwhile.
@@ -85,7 +86,8 @@ impl GuardGate {
     pub(crate) fn begin(&self, is_guarded: bool) {
         self.waiting.set(i64::from(is_guarded));
         if is_guarded {
-            self.health.waiting("no quorum of witnesses has said yet what it knows of this log");
+            self.health
+                .waiting("too few witnesses or followers have said yet what they know of this log");
         } else {
             self.health.ready();
             self.passed.send_replace(true);
@@ -107,12 +109,19 @@ impl GuardGate {
         );
     }
 
-    /// The log goes on.
-    pub(crate) fn pass(&self, took: Duration) {
-        self.waiting.set(0);
-        self.health.ready();
-        self.passed.send_replace(true);
-        tracing::info!(took_ms = took.as_millis(), "nobody knows a larger tree: the log goes on");
+    /// The log goes on. These did not answer.
+    pub(crate) fn pass(&self, took: Duration, silent: &[String]) {
+        self.begin(false);
+        let took_ms = took.as_millis();
+        if silent.is_empty() {
+            tracing::info!(took_ms, "nobody knows a larger tree: the log goes on");
+        } else {
+            let silent = silent.join(", ");
+            tracing::warn!(
+                took_ms,
+                "nobody who answered knows a larger tree: the log goes on without {silent}"
+            );
+        }
     }
 
     /// The log must not go on.

@@ -2,11 +2,12 @@
 //! its tree heads cosigned, and proves what it says.
 //!
 //! # In scope
-//! One node: the five endpoints of `log.md`, `checkpoint` and tiles of C2SP `tlog-tiles`, the
-//! gathering of cosignatures by C2SP `tlog-witness`, log-go's sth file and configuration file.
+//! A log on one node or several: the five endpoints of `log.md`, `checkpoint` and tiles of C2SP
+//! `tlog-tiles`, the gathering of cosignatures by C2SP `tlog-witness`, followers and what they are
+//! for, log-go's sth file and configuration file.
 //!
 //! # Out of scope
-//! Replication; the format of rate limits and the counting (`sigsum-limits`); arguments (`sigsum-cli`);
+//! The format of rate limits and the counting (`sigsum-limits`); arguments (`sigsum-cli`);
 //! the file formats of the data directory (`sigsum-store`).
 //!
 //! # The parts

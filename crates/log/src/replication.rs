@@ -92,6 +92,8 @@ pub(crate) struct Limit {
     pub(crate) is_limited: bool,
     /// What followers say they know, for the start guard.
     pub(crate) heard: mpsc::Receiver<(usize, Knowledge)>,
+    /// What the followers are called: their URLs without the scheme.
+    pub(crate) labels: Vec<String>,
 }
 
 impl Followed {
@@ -112,7 +114,7 @@ pub(crate) fn begin(
 ) -> Result<Followed, StartError> {
     let (tell, heard) = mpsc::channel(HEARD_QUEUE);
     if config.replication.is_none() {
-        let limit = Limit { signable: growth, is_limited: false, heard };
+        let limit = Limit { signable: growth, is_limited: false, heard, labels: Vec::new() };
         return Ok(Followed { replication: None, limit });
     }
     let parts = Parts {
@@ -125,7 +127,8 @@ pub(crate) fn begin(
     };
     let replication = Replication::new(config, parts)?;
     let signable = replication.run(growth, shutdown);
-    let limit = Limit { signable, is_limited: true, heard };
+    let labels = replication.peers.iter().map(|peer| peer.label.clone()).collect();
+    let limit = Limit { signable, is_limited: true, heard, labels };
     Ok(Followed { replication: Some(replication), limit })
 }
 

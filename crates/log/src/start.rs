@@ -363,7 +363,7 @@ fn restore(
         required_followers: config.replication.required,
         lenient: config.publish_without_quorum,
     };
-    Ok(Restored { published, guard: Some(guard) })
+    Ok(Restored { published, guard: Some(guard), floor: known })
 }
 
 /// Reports when the leaf index is ready; until then add-leaf is answered 503. The receiver hears

@@ -45,12 +45,6 @@ pub enum FileConfigError {
     /// No storage of that name.
     #[error("unknown backend {0:?}, must be empty (the data directory) or \"ephemeral\"")]
     UnknownBackend(String),
-    /// A feature of log-go that this version does not have.
-    #[error("{key} is set, but this version does not support it; remove it to run without")]
-    NotSupported {
-        /// The key, or flag.
-        key: &'static str,
-    },
     /// log-go's secondary, halfway.
     #[error(
         "secondary-url is set without secondary-pubkey-file: a follower without its key counts for \

@@ -4,8 +4,14 @@
 //! A data directory may be an old copy, or that of a primary which another has replaced since. It
 //! looks like any other; only those know who saw the later heads. So a log that starts shows them
 //! the last head it signed, which tells nobody anything new, and signs no other and takes no leaf
-//! until enough have answered. Without witnesses that make the quorum no head could be published
-//! anyhow, so that waiting for them costs nothing.
+//! until enough have answered. Without witnesses that make the quorum no head could be published;
+//! what waiting for them costs is that leaves are not taken meanwhile.
+//!
+//! Enough is not always sure. A head that was published has a quorum of cosignatures, so that one of
+//! those who answered knows it if the silent ones do not make a quorum; and of followers that must
+//! hold what is answered 200, one of those who answered holds it if fewer than required are silent.
+//! Where that is not so, the silent ones get longer, and then the log goes on without them, as one
+//! that is gone for good must not end it.
 
 use super::cosigned::WitnessId;
 use sigsum_core::TreeSize;
@@ -14,13 +20,20 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// Once enough have answered, the others get this long to object: most of those that work have
-/// answered by then, and a start with a dead one is hardly slower.
+/// Once enough have answered for the rest to have nothing to add, the others get this long to object
+/// all the same: most of those that work have answered by then, and a start with a dead one is
+/// hardly slower.
 pub const OTHERS_PAUSE: Duration = Duration::from_millis(500);
 
-/// A log that publishes without a quorum starts without one too, after this long at most: the
-/// default time limit of a request, after which nobody answers any more.
-pub const LONGEST_LENIENT_WAIT: Duration = Duration::from_secs(10);
+/// So long for followers that could hold what no other does. One that runs is asked again within a
+/// second ([`crate::engine::pace::LONGEST_PAUSE`]) and has another one to answer. It bounds how long
+/// a fail-over takes with the old primary still named.
+pub const FOLLOWERS_PAUSE: Duration = Duration::from_secs(2);
+
+/// So long for witnesses that could know what no other does, and for the quorum where a log publishes
+/// without one: one that runs is asked again within five seconds
+/// ([`crate::engine::peer::LONGEST_PAUSE`]) and has another five to answer.
+pub const LONGEST_WAIT: Duration = Duration::from_secs(10);
 
 /// Somebody who may know a later tree of this log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -65,7 +78,7 @@ pub struct GuardRules {
     pub followers: usize,
     /// How many of them must be heard.
     pub required_followers: usize,
-    /// Go on without a quorum of witnesses once all were asked, as the log publishes without one.
+    /// Go on without a quorum of witnesses after a while, as the log publishes without one.
     pub lenient: bool,
 }
 
@@ -168,18 +181,61 @@ impl Guard {
         self.rules.required_followers
     }
 
+    /// Whether the log has never signed anything and has no leaf. Only then does it tell anything
+    /// that a witness does not know it.
+    pub fn is_new(&self) -> bool {
+        self.rules.signed_size.0 == 0 && self.rules.committed_size.0 == 0
+    }
+
+    /// Those who were asked and have said nothing that tells.
+    pub fn silent(&self) -> impl Iterator<Item = Party> {
+        self.heard.keys().copied().filter(|who| !self.is_heard(*who))
+    }
+
+    /// Whether this witness is asked and silent. One without a URL is not asked: nor was it for any
+    /// head of a log with this policy, so that it knows none.
+    fn is_silent(&self, witness: usize) -> bool {
+        let who = Party::Witness(WitnessId(witness));
+        self.heard.contains_key(&who) && !self.is_heard(who)
+    }
+
+    /// How long the silent ones get, once enough have answered.
+    fn pause(&self) -> Duration {
+        let is_witness = |who| matches!(who, Party::Witness(_));
+        let (witnesses, followers): (Vec<_>, Vec<_>) =
+            self.silent().partition(|who| is_witness(*who));
+        // Any head satisfies a policy that asks for nothing, as these would.
+        let may_know = self.policy.quorum().is_satisfied(&|at| self.is_silent(at));
+        if !witnesses.is_empty() && may_know {
+            LONGEST_WAIT
+        } else if !followers.is_empty() && followers.len() >= self.rules.required_followers {
+            FOLLOWERS_PAUSE
+        } else if self.heard.values().all(Option::is_some) {
+            Duration::ZERO
+        } else {
+            OTHERS_PAUSE
+        }
+    }
+
+    /// Whether nobody is left to be heard, or as many as must be have been.
+    fn is_enough(&self) -> bool {
+        let is_witness = |who| matches!(who, Party::Witness(_));
+        self.has_quorum() || (self.rules.lenient && !self.silent().any(is_witness))
+    }
+
     /// Whether the log may go on now.
     pub fn is_passed(&mut self, now: Duration) -> bool {
         let Some(started) = self.started else { return false };
         if self.followers_heard() < self.rules.required_followers {
             return false;
         }
-        let is_asked = self.heard.values().all(Option::is_some);
-        if self.has_quorum() {
+        if self.is_enough() {
             let since = *self.enough.get_or_insert(now);
-            return is_asked || now.saturating_sub(since) >= OTHERS_PAUSE;
+            if now.saturating_sub(since) >= self.pause() {
+                return true;
+            }
         }
-        self.rules.lenient && (is_asked || now.saturating_sub(started) >= LONGEST_LENIENT_WAIT)
+        self.rules.lenient && now.saturating_sub(started) >= LONGEST_WAIT
     }
 
     /// When to ask [`Self::is_passed`] again, if nobody answers before.
@@ -187,10 +243,10 @@ impl Guard {
         if self.followers_heard() < self.rules.required_followers {
             return Duration::MAX;
         }
-        let after_enough = self.enough.map(|at| at.saturating_add(OTHERS_PAUSE));
+        let after_enough = self.enough.map(|at| at.saturating_add(self.pause()));
         let lenient = self.started.filter(|_| self.rules.lenient);
-        let after_start = lenient.map(|at| at.saturating_add(LONGEST_LENIENT_WAIT));
-        after_enough.or(after_start).unwrap_or(Duration::MAX)
+        let after_start = lenient.map(|at| at.saturating_add(LONGEST_WAIT));
+        after_enough.into_iter().chain(after_start).min().unwrap_or(Duration::MAX)
     }
 }
 

@@ -1,7 +1,7 @@
 //! The guard by itself, and what the head engine does while it is up.
 
 use super::*;
-use crate::engine::cosigned::Verified;
+use crate::engine::cosigned::{CosignedHead, Verified};
 use crate::engine::head::{Answer, Change, Due, Event, HeadEngine, Kept, Request, Restored, Rules};
 use sigsum_core::note::{KeyName, NoteKey, SignatureLine, Vkey};
 use sigsum_core::{Hash, PublicKey, Signature, SignedTreeHead, TreeHead};
@@ -63,7 +63,7 @@ fn started_with(
 ) -> (HeadEngine, Vec<Request>) {
     let witnesses = ids(policy.witnesses().len());
     let shown = head(guard.signed_size.0.min(10));
-    let restored = Restored { published: None, guard: Some(guard) };
+    let restored = Restored { guard: Some(guard), ..Restored::default() };
     let mut engine = HeadEngine::new(rules, policy, &witnesses, restored);
     assert_eq!(engine.due(ms(0), TreeSize(12)), Due::Sign);
     engine.signing();
@@ -107,7 +107,7 @@ fn nothing_more_is_signed_before_a_quorum_has_answered() {
 #[test]
 fn all_answers_let_the_log_go_on_at_once() {
     let (mut engine, requests) = started(GUARD);
-    let answers = [cosigned(WitnessId(0)), Answer::Unknown, Answer::Failed];
+    let answers = [cosigned(WitnessId(0)), cosigned(WitnessId(1)), Answer::Failed];
     for (request, answer) in requests.iter().zip(answers) {
         assert!(engine.is_guarded());
         engine.answered(ms(5), request, answer);
@@ -120,7 +120,7 @@ fn all_answers_let_the_log_go_on_at_once() {
 fn a_silent_witness_beside_a_quorum_is_waited_for_a_moment_only() {
     let (mut engine, requests) = started(GUARD);
     engine.answered(ms(5), &requests[0], cosigned(WitnessId(0)));
-    engine.answered(ms(7), &requests[1], Answer::Unknown);
+    engine.answered(ms(7), &requests[1], cosigned(WitnessId(1)));
     engine.tick(ms(8));
     assert!(engine.is_guarded());
     let wake = engine.next_wake(ms(8), TreeSize(12));
@@ -193,7 +193,7 @@ fn who_fails_is_asked_again_and_the_log_goes_on_by_itself() {
 #[test]
 fn witnesses_that_cannot_make_the_quorum_never_let_it_go_on() {
     let policy = policy(3, 2);
-    let restored = Restored { published: None, guard: Some(GUARD) };
+    let restored = Restored { guard: Some(GUARD), ..Restored::default() };
     let mut engine = HeadEngine::new(RULES, policy, &ids(1), restored);
     engine.head_signed(ms(0), head(10));
     let requests = engine.requests(ms(0));
@@ -203,19 +203,154 @@ fn witnesses_that_cannot_make_the_quorum_never_let_it_go_on() {
 }
 
 #[test]
-fn a_log_that_publishes_without_a_quorum_starts_without_one_too() {
+fn a_witness_that_does_not_know_the_log_tells_nothing_once_that_has_begun() {
+    let (mut engine, requests) = started(GUARD);
+    engine.answered(ms(1), &requests[0], Answer::Unknown);
+    engine.answered(ms(1), &requests[1], Answer::Unknown);
+    engine.answered(ms(1), &requests[2], cosigned(WitnessId(2)));
+    engine.tick(ms(600_000));
+    assert!(!has_passed(&mut engine), "a proxy may have said so");
+    // Leaves that no head was signed over are not nothing.
+    let begun = GuardRules { signed_size: TreeSize(0), committed_size: TreeSize(1), ..GUARD };
+    let new = GuardRules { committed_size: TreeSize(0), ..begun.clone() };
+    for (rules, passes) in [(begun, false), (new, true)] {
+        let (mut engine, requests) = started(rules);
+        engine.answered(ms(1), &requests[0], Answer::Unknown);
+        engine.answered(ms(1), &requests[1], Answer::Unknown);
+        engine.answered(ms(1), &requests[2], Answer::Failed);
+        assert_eq!(has_passed(&mut engine), passes);
+    }
+}
+
+#[test]
+fn a_new_log_is_not_ended_by_a_witness_that_refuses_its_empty_tree() {
+    let new = GuardRules { signed_size: TreeSize(0), committed_size: TreeSize(0), ..GUARD };
+    let (mut engine, requests) = started(new);
+    engine.answered(ms(1), &requests[0], Answer::OtherTree);
+    assert_eq!(refusal(&mut engine), None);
+}
+
+#[test]
+fn a_log_that_publishes_without_a_quorum_starts_without_one_once_it_has_waited() {
     let lenient = GuardRules { lenient: true, ..GUARD };
-    let (mut engine, requests) = started(lenient.clone());
+    let (mut engine, requests) = started(lenient);
     for request in &requests {
         engine.answered(ms(1), request, Answer::Failed);
     }
-    assert!(has_passed(&mut engine), "all were asked");
-    let (mut engine, _) = started(lenient);
-    engine.tick(LONGEST_LENIENT_WAIT - ms(1));
-    assert!(engine.is_guarded());
-    assert!(engine.next_wake(ms(1), TreeSize(12)) <= LONGEST_LENIENT_WAIT);
-    engine.tick(LONGEST_LENIENT_WAIT);
+    engine.tick(LONGEST_WAIT - ms(1));
+    assert!(!has_passed(&mut engine), "the network may not be up yet");
+    let mut wake = ms(1);
+    while wake < LONGEST_WAIT {
+        let next = engine.next_wake(wake, TreeSize(12));
+        assert!(next > wake && next <= LONGEST_WAIT, "{next:?}");
+        wake = next;
+        for request in engine.requests(wake) {
+            engine.answered(wake, &request, Answer::Failed);
+        }
+        engine.tick(wake);
+    }
     assert!(has_passed(&mut engine), "nobody answers");
+}
+
+#[test]
+fn a_log_that_publishes_without_a_quorum_hears_who_answers_in_time() {
+    let (mut engine, requests) = started(GuardRules { lenient: true, ..GUARD });
+    for request in &requests {
+        engine.answered(ms(1), request, Answer::Failed);
+    }
+    let again = engine.requests(ms(9_000));
+    engine.answered(ms(9_000), &again[0], Answer::Conflict(TreeSize(11)));
+    assert!(refusal(&mut engine).is_some());
+}
+
+#[test]
+fn where_one_quorum_need_not_share_a_witness_with_another_all_are_waited_for() {
+    // Witness 0 alone makes a quorum, so that it may be the only one that knows a later head.
+    let (mut engine, requests) = started_with(RULES, policy(3, 1), GUARD);
+    engine.answered(ms(1), &requests[1], cosigned(WitnessId(1)));
+    engine.answered(ms(1), &requests[2], cosigned(WitnessId(2)));
+    engine.tick(ms(1) + OTHERS_PAUSE);
+    assert!(!has_passed(&mut engine));
+    assert_eq!(engine.due(ms(5_000), TreeSize(12)), Due::At(ms(10_000)), "nothing is signed");
+    engine.answered(ms(9_000), &requests[0], Answer::Conflict(TreeSize(11)));
+    assert!(refusal(&mut engine).is_some());
+
+    // One that is gone for good does not end the log.
+    let (mut engine, requests) = started_with(RULES, policy(3, 1), GUARD);
+    engine.answered(ms(1), &requests[0], Answer::Failed);
+    engine.answered(ms(2), &requests[1], cosigned(WitnessId(1)));
+    engine.answered(ms(3), &requests[2], cosigned(WitnessId(2)));
+    engine.tick(ms(1) + LONGEST_WAIT);
+    assert!(!has_passed(&mut engine));
+    assert!(engine.next_wake(ms(9_999), TreeSize(12)) <= ms(2) + LONGEST_WAIT);
+    engine.tick(ms(2) + LONGEST_WAIT);
+    let silent = vec![Party::Witness(WitnessId(0))];
+    let passed = Event::GuardPassed { took: ms(2) + LONGEST_WAIT, silent };
+    assert!(engine.take_events().contains(&passed));
+}
+
+#[test]
+fn all_that_can_answer_let_the_log_go_on_at_once_whatever_the_quorum() {
+    for quorum in [1, 2, 3] {
+        let (mut engine, requests) = started_with(RULES, policy(3, quorum), GUARD);
+        for (request, id) in requests.iter().zip(ids(3)) {
+            assert!(engine.is_guarded());
+            engine.answered(ms(5), request, cosigned(id));
+        }
+        assert!(has_passed(&mut engine), "{quorum} of 3");
+    }
+    // One of two is asked, as the other has no URL.
+    let restored = Restored { guard: Some(GUARD), ..Restored::default() };
+    let mut engine = HeadEngine::new(RULES, policy(2, 1), &ids(1), restored);
+    engine.head_signed(ms(0), head(10));
+    let requests = engine.requests(ms(0));
+    engine.answered(ms(5), &requests[0], cosigned(WitnessId(0)));
+    assert!(has_passed(&mut engine));
+}
+
+#[test]
+fn a_policy_that_asks_for_nothing_still_has_its_witnesses_heard() {
+    let witness = |at| format!("witness w{at} {}\n", key(at));
+    let text = format!("{}{}quorum none\n", witness(0), witness(1));
+    let policy = Arc::new(Policy::parse_sigsum(text.as_bytes()).expect("a policy"));
+    let (mut engine, requests) = started_with(RULES, policy.clone(), GUARD);
+    engine.answered(ms(1), &requests[0], Answer::Failed);
+    engine.answered(ms(1), &requests[1], cosigned(WitnessId(1)));
+    engine.tick(LONGEST_WAIT - ms(1));
+    assert!(!has_passed(&mut engine));
+    engine.tick(LONGEST_WAIT);
+    assert!(has_passed(&mut engine));
+
+    let (mut engine, requests) = started_with(RULES, policy, GUARD);
+    for (request, id) in requests.iter().zip(ids(2)) {
+        engine.answered(ms(5), request, cosigned(id));
+    }
+    assert!(has_passed(&mut engine), "both have answered");
+}
+
+#[test]
+fn followers_that_could_hold_what_no_other_does_are_waited_for_a_little() {
+    let of_three = |required| GuardRules { followers: 3, required_followers: required, ..GUARD };
+    // What one of three holds, two of them may not hold; what two hold, one of two does.
+    for (required, pause) in [(1, FOLLOWERS_PAUSE), (2, OTHERS_PAUSE)] {
+        let (mut engine, requests) = started(of_three(required));
+        for (request, id) in requests.iter().zip(ids(3)) {
+            engine.answered(ms(1), request, cosigned(id));
+        }
+        engine.follower_heard(ms(1), 0, Knowledge::UpTo(TreeSize(12)));
+        engine.follower_heard(ms(1), 2, Knowledge::UpTo(TreeSize(9)));
+        engine.tick(ms(1) + pause - ms(1));
+        assert!(!has_passed(&mut engine), "{required} of 3");
+        assert!(engine.next_wake(pause, TreeSize(12)) <= ms(1) + pause);
+        engine.tick(ms(1) + pause);
+        assert!(has_passed(&mut engine), "{required} of 3");
+    }
+    let (mut engine, _) = started_with(RULES, policy(0, 0), of_three(1));
+    for follower in 0..3 {
+        assert!(engine.is_guarded());
+        engine.follower_heard(ms(1), follower, Knowledge::UpTo(TreeSize(12)));
+    }
+    assert!(has_passed(&mut engine), "all have answered");
 }
 
 #[test]
@@ -238,6 +373,7 @@ fn followers_that_are_required_must_be_heard_and_have_no_more_leaves() {
     engine.follower_heard(ms(60_001), 1, Knowledge::Unheard);
     assert!(engine.is_guarded());
     engine.follower_heard(ms(60_002), 0, Knowledge::UpTo(TreeSize(12)));
+    engine.tick(ms(60_002) + FOLLOWERS_PAUSE);
     assert!(has_passed(&mut engine));
 
     let (mut engine, _) = started(rules);
@@ -265,7 +401,7 @@ fn another_policy_is_what_is_waited_for_then() {
     let requests = engine.requests(ms(3));
     assert_eq!(requests.len(), 1);
     assert_eq!((requests[0].witness, requests[0].old_size), (WitnessId(1), TreeSize(10)));
-    engine.answered(ms(4), &requests[0], Answer::Unknown);
+    engine.answered(ms(4), &requests[0], cosigned(WitnessId(1)));
     assert!(has_passed(&mut engine));
 }
 
@@ -284,4 +420,49 @@ fn what_witnesses_knew_at_a_promotion_is_no_refusal_and_the_next_head_is_signed_
     engine.head_signed(ms(100), head(12));
     let old_sizes: Vec<_> = engine.requests(ms(100)).iter().map(|r| r.old_size.0).collect();
     assert_eq!(old_sizes, [12, 11]);
+}
+
+/// What was to be served since the last call, by size.
+fn served(engine: &mut HeadEngine) -> Vec<u64> {
+    let served = |event| match event {
+        Event::Publish { head, .. } => Some(head.tree_head().size.0),
+        _ => None,
+    };
+    engine.take_events().into_iter().filter_map(served).collect()
+}
+
+#[test]
+fn no_head_is_served_that_is_smaller_than_one_that_clients_of_the_old_primary_may_have_seen() {
+    // Published here are 10 leaves; at the promotion, a head of 12 was known.
+    let mut published = CosignedHead::new(head(10));
+    for id in ids(2) {
+        let Answer::Cosigned(verified) = cosigned(id) else { unreachable!() };
+        assert!(published.insert(verified));
+    }
+    let guard = GuardRules { signed_size: TreeSize(12), ..GUARD };
+    let restored = Restored { published: Some(published), guard: Some(guard), floor: TreeSize(12) };
+    let mut engine = HeadEngine::new(RULES, policy(3, 2), &ids(3), restored);
+    engine.head_signed(ms(0), head(10));
+    let requests = engine.requests(ms(0));
+    for (request, id) in requests.iter().zip(ids(3)) {
+        engine.answered(ms(1), request, cosigned(id));
+    }
+    assert_eq!(served(&mut engine), Vec::<u64>::new(), "a late cosignature");
+    let asked = ids(3).into_iter();
+    let asked = asked.map(|id| Kept { id, was: Some(id), same_place: true }).collect();
+    let change = Change { rules: RULES, policy: policy(3, 1), asked };
+    engine.change(ms(2), change, &key(98));
+    assert_eq!(served(&mut engine), Vec::<u64>::new(), "another policy");
+    // Followers hold 11 by now.
+    for (at, size, expected) in [(200, 11, vec![]), (400, 12, vec![12]), (600, 13, vec![13])] {
+        engine.signing();
+        engine.head_signed(ms(at), head(size));
+        let request = engine.requests(ms(at))[0];
+        engine.answered(ms(at + 1), &request, cosigned(request.witness));
+        assert_eq!(served(&mut engine), expected);
+        for id in [1, 2] {
+            let late = Request { witness: WitnessId(id), ..request };
+            engine.answered(ms(at + 2), &late, Answer::Failed);
+        }
+    }
 }

@@ -68,6 +68,8 @@ pub struct HeadEngine {
     is_refused: bool,
     /// Largest tree of this log that others may know, whether or not this process signed it.
     known_size: TreeSize,
+    /// No smaller head is served.
+    floor: TreeSize,
     events: Vec<Event>,
 }
 
@@ -99,6 +101,7 @@ impl HeadEngine {
             guard_waits: false,
             is_refused: false,
             known_size,
+            floor: restored.floor,
             events: Vec::new(),
         }
     }
@@ -297,7 +300,8 @@ impl HeadEngine {
             let condition = peer.condition;
             self.events.push(Event::Witness { witness: request.witness, condition });
         }
-        self.hear(Party::Witness(request.witness), knowledge(request, &answer));
+        let is_new = self.guard.as_ref().is_some_and(Guard::is_new);
+        self.hear(Party::Witness(request.witness), knowledge(request, &answer, is_new));
         if let Answer::Cosigned(verified) = answer {
             self.add(&request.head.tree_head, verified);
         }
@@ -327,7 +331,7 @@ impl HeadEngine {
         }
         let Some(guard) = self.guard.take() else { return };
         let took = guard.begun().map_or(Duration::ZERO, |at| now.saturating_sub(at));
-        self.events.push(Event::GuardPassed { took });
+        self.events.push(Event::GuardPassed { took, silent: guard.silent().collect() });
         // Witnesses that know a later head cannot cosign this one: the next is what they wait for.
         let signed = self.signed.map(|s| s.tree_head.size);
         if signed.is_some_and(|size| size < self.known_size) {
@@ -337,7 +341,7 @@ impl HeadEngine {
 
     fn end_guarded(&mut self) {
         let Some(guard) = &self.guard else { return };
-        // What is left then is to hear the others out, which is soon over.
+        // What is left then is to hear the others out, which is over within seconds.
         let is_heard = guard.followers_heard() >= guard.followers_required();
         if guard.has_quorum() && is_heard {
             return;
@@ -433,6 +437,9 @@ impl HeadEngine {
 
     fn announce(&mut self, is_new: bool) {
         let Some(head) = self.published.clone() else { return };
+        if head.tree_head().size < self.floor {
+            return;
+        }
         let quorum = head.has_quorum(&self.policy);
         self.events.push(Event::Publish { head, quorum, is_new });
         if quorum && is_new {
@@ -442,15 +449,19 @@ impl HeadEngine {
 }
 
 /// What an answer to this request tells of the witness's state.
-fn knowledge(request: &Request, answer: &Answer) -> Knowledge {
+fn knowledge(request: &Request, answer: &Answer, is_new: bool) -> Knowledge {
     let shown = request.head.tree_head.size;
     match answer {
         Answer::Cosigned(_) => Knowledge::UpTo(shown),
         Answer::Conflict(size) => Knowledge::UpTo(*size),
-        Answer::Unknown => Knowledge::UpTo(TreeSize(0)),
-        // Between two sizes, it is the proof that may be refused, or the witness that is wrong.
-        Answer::OtherTree if request.old_size == shown => Knowledge::Other(shown),
-        Answer::OtherTree | Answer::Busy(_) | Answer::Failed => Knowledge::Unheard,
+        // The status alone says so, which a proxy in front of the witness may have given.
+        Answer::Unknown if is_new => Knowledge::UpTo(TreeSize(0)),
+        // Between two sizes, it is the proof that may be refused, or the witness that is wrong; and
+        // there is but one tree without leaves.
+        Answer::OtherTree if request.old_size == shown && shown.0 > 0 => Knowledge::Other(shown),
+        Answer::Unknown | Answer::OtherTree | Answer::Busy(_) | Answer::Failed => {
+            Knowledge::Unheard
+        }
     }
 }
 

@@ -1,6 +1,7 @@
-//! Random orders of everything that can happen.
+//! Random orders of everything that can happen, restarts with the start guard among them.
 
 use super::*;
+use crate::engine::guard::GuardRules;
 use proptest::prelude::*;
 
 #[derive(Debug, Clone, Copy)]
@@ -27,6 +28,8 @@ struct World {
     engine: HeadEngine,
     now: Duration,
     size: u64,
+    /// Size of the last signed head, as a restart finds it.
+    signed: u64,
     open: Vec<Request>,
     published: Option<CosignedHead>,
 }
@@ -36,7 +39,7 @@ impl World {
     fn act(&mut self, signer_works: bool) {
         self.engine.tick(self.now);
         match self.engine.due(self.now, TreeSize(self.size)) {
-            Due::Sign if signer_works => self.engine.head_signed(self.now, head(self.size)),
+            Due::Sign if signer_works => self.sign(),
             Due::Sign => self.engine.signing_failed(self.now),
             Due::Refresh => self.engine.refresh(self.now),
             Due::At(at) => assert!(at > self.now, "nothing is due in the past"),
@@ -45,8 +48,37 @@ impl World {
         self.check();
     }
 
+    fn sign(&mut self) {
+        if self.engine.is_guarded() {
+            assert_eq!(self.engine.last_signed(), None, "one head is shown, and no other signed");
+        } else {
+            self.signed = self.size;
+        }
+        self.engine.head_signed(self.now, head(self.signed));
+    }
+
+    /// The process ends and another is started.
+    fn restart(&mut self) {
+        let guard = GuardRules {
+            signed_size: TreeSize(self.signed),
+            committed_size: TreeSize(self.size),
+            followers: 0,
+            required_followers: 0,
+            lenient: false,
+        };
+        let published = self.published.clone();
+        let restored = Restored { published, guard: Some(guard), ..Restored::default() };
+        self.engine = HeadEngine::new(RULES, policy(3, 2), &ids(3), restored);
+        self.now = Duration::ZERO;
+        self.open.clear();
+    }
+
     fn check(&mut self) {
         for event in self.engine.take_events() {
+            // A witness lies; the operator starts the log again.
+            if matches!(event, Event::Refused(_)) {
+                return self.restart();
+            }
             let Event::Publish { head, quorum, .. } = event else { continue };
             assert!(quorum, "what is published has its quorum");
             if let Some(before) = &self.published {
@@ -79,12 +111,7 @@ impl World {
                 self.engine.answered(self.now, &request, answer);
             }
             Step::Answer { .. } => {}
-            Step::Restart => {
-                let restored = Restored { published: self.published.clone(), guard: None };
-                self.engine = HeadEngine::new(RULES, policy(3, 2), &ids(3), restored);
-                self.now = Duration::ZERO;
-                self.open.clear();
-            }
+            Step::Restart => self.restart(),
             Step::SignerFails => return self.act(false),
         }
         self.act(true);
@@ -95,8 +122,8 @@ proptest! {
     #[test]
     fn whatever_happens_no_good_head_is_lost(steps in prop::collection::vec(step(), 1..200)) {
         let engine = two_of_three();
-        let mut world =
-            World { engine, now: Duration::ZERO, size: 0, open: Vec::new(), published: None };
+        let (now, open) = (Duration::ZERO, Vec::new());
+        let mut world = World { engine, now, size: 0, signed: 0, open, published: None };
         for step in steps {
             world.step(step);
         }

@@ -404,15 +404,18 @@ fn a_policy_without_quorum_publishes_at_once() {
     assert_eq!(publications(&mut engine), [(0, 1, true)]);
 }
 
+fn restarted(published: Option<CosignedHead>) -> HeadEngine {
+    let restored = Restored { published, ..Restored::default() };
+    HeadEngine::new(RULES, policy(3, 2), &ids(3), restored)
+}
+
 #[test]
 fn after_a_restart_the_published_head_stays_until_a_better_one_has_its_quorum() {
     let mut engine = two_of_three();
     for request in sign(&mut engine, ms(0), 5) {
         engine.answered(ms(1), &request, cosigned(request.witness));
     }
-    let published = engine.published().cloned();
-    let mut engine =
-        HeadEngine::new(RULES, policy(3, 2), &ids(3), Restored { published, guard: None });
+    let mut engine = restarted(engine.published().cloned());
     assert_eq!(published_size(&engine), Some(5));
     let requests = sign(&mut engine, ms(0), 8);
     assert!(requests.iter().all(|r| r.old_size == TreeSize(5)), "old sizes survive");
@@ -429,9 +432,7 @@ fn after_a_restart_without_new_leaves_the_same_head_is_refreshed() {
     for request in sign(&mut engine, ms(0), 5) {
         engine.answered(ms(1), &request, cosigned_at(request.witness, 100));
     }
-    let published = engine.published().cloned();
-    let mut engine =
-        HeadEngine::new(RULES, policy(3, 2), &ids(3), Restored { published, guard: None });
+    let mut engine = restarted(engine.published().cloned());
     let requests = sign(&mut engine, ms(0), 5);
     assert_eq!(publications(&mut engine), [], "nothing changed yet");
     engine.answered(ms(1), &requests[0], cosigned_at(WitnessId(0), 101));

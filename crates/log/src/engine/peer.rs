@@ -3,7 +3,8 @@
 use sigsum_core::TreeSize;
 use std::time::Duration;
 
-/// Pause after a witness's first failure; doubles with each further one, up to the interval.
+/// Pause after a witness's first failure; doubles with each further one, up to the interval or
+/// [`LONGEST_PAUSE`], whichever is shorter.
 pub const FIRST_PAUSE: Duration = Duration::from_millis(500);
 
 /// Longest pause after failures that nobody asked for. A witness, or the signer, that is back is

@@ -2,7 +2,7 @@
 //! of it, what happened.
 
 use super::cosigned::{CosignedHead, Verified, WitnessId};
-use super::guard::{GuardRules, Refusal};
+use super::guard::{GuardRules, Party, Refusal};
 use super::peer::Condition;
 use crate::config::Config;
 use sigsum_core::{SignedTreeHead, TreeSize};
@@ -113,10 +113,12 @@ pub enum Event {
         /// Followers that must.
         required_followers: usize,
     },
-    /// Nobody who was asked knows more: heads are signed and leaves taken from now on.
+    /// Nobody who answered knows more: heads are signed and leaves taken from now on.
     GuardPassed {
         /// Time since the first of them was asked.
         took: Duration,
+        /// Who did not answer.
+        silent: Vec<Party>,
     },
     /// Somebody knows a tree that this log would contradict: it must stop.
     Refused(Refusal),
@@ -144,4 +146,7 @@ pub struct Restored {
     pub published: Option<CosignedHead>,
     /// What must be known before another head is signed; `None` for nothing.
     pub guard: Option<GuardRules>,
+    /// No smaller head is served: clients of the node that this one replaced may have seen one of
+    /// this size.
+    pub floor: TreeSize,
 }

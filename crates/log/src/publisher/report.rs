@@ -82,7 +82,10 @@ impl Publisher {
                 let followers = (followers < required_followers).then_some(required_followers);
                 self.guard.waits(quorum_missing, followers);
             }
-            Event::GuardPassed { took } => self.guard.pass(took),
+            Event::GuardPassed { took, silent } => {
+                let silent: Vec<_> = silent.into_iter().map(|who| self.name_of(who)).collect();
+                self.guard.pass(took, &silent);
+            }
             Event::Refused(refusal) => {
                 let who = self.name_of(refusal.who);
                 let outdated = Outdated { who, known: refusal.known, ours: refusal.ours };
@@ -113,7 +116,10 @@ impl Publisher {
                 let label = self.peers.get(&id).map(|peer| peer.peer.label.as_str());
                 format!("witness {}", label.unwrap_or("?"))
             }
-            Party::Follower(at) => format!("follower {at}"),
+            Party::Follower(at) => {
+                let label = self.followed.labels.get(at).map(String::as_str);
+                format!("follower {}", label.unwrap_or("?"))
+            }
         }
     }
 

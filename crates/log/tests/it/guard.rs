@@ -136,7 +136,27 @@ async fn without_a_quorum_reads_are_served_and_the_log_goes_on_by_itself_later()
 }
 
 #[tokio::test]
-async fn witnesses_that_do_not_know_the_log_or_are_behind_are_no_obstacle() {
+async fn an_old_copy_whose_witnesses_seem_not_to_know_the_log_waits_for_them() {
+    let (dir, mut setup) = directory();
+    grow(&setup, 0..5).await;
+    let old = dir.path().join("old");
+    copy(&dir.path().join("log"), &old);
+    grow(&setup, 5..9).await;
+    setup.config.storage = Storage::DataDir(old);
+    // A proxy in front of two of them answers 404 while they are away.
+    setup.witnesses[..2].iter().for_each(|witness| witness.is(Mood::Stranger));
+    setup.witnesses[2].is(Mood::Unavailable);
+    let log = setup.start().await;
+    assert!(log.handle.until(|s| s.heads.quorum_missing).await);
+    assert!(!log.handle.status().heads.guard_passed);
+    assert_eq!(log.handle.status().heads.signed_size, Some(TreeSize(5)));
+    setup.witnesses[1].is(Mood::Good);
+    let outdated = refused(log.handle).await;
+    assert_eq!(outdated.known, Knowledge::UpTo(TreeSize(9)));
+}
+
+#[tokio::test]
+async fn witnesses_that_are_behind_are_no_obstacle() {
     let (_dir, setup) = directory();
     grow(&setup, 0..5).await;
     setup.witnesses[0].is(Mood::Stranger);
@@ -170,7 +190,8 @@ async fn a_leaf_that_comes_at_the_start_waits_for_the_guard_and_is_taken() {
     log.published(1).await;
 }
 
-#[tokio::test]
+// Ten seconds are nothing on this clock.
+#[tokio::test(start_paused = true)]
 async fn a_log_that_publishes_without_a_quorum_starts_without_witnesses() {
     let (_dir, mut setup) = directory();
     setup.config.publish_without_quorum = true;

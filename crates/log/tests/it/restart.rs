@@ -25,7 +25,7 @@ async fn the_published_head_is_served_at_once_with_all_its_cosignatures() {
     assert_eq!(checkpoint.text().lines().filter(|l| l.starts_with('\u{2014}')).count(), 4);
     let ready = get(log.internal(), "/readyz").await;
     assert_eq!(ready.status, 503);
-    assert!(ready.text().contains("start guard: no quorum of witnesses"), "{}", ready.text());
+    assert!(ready.text().contains("start guard: too few witnesses"), "{}", ready.text());
 }
 
 #[tokio::test]

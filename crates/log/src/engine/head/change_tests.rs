@@ -165,8 +165,10 @@ fn an_answer_for_a_place_that_nobody_has_changes_nothing() {
     let requests = engine.requests(later);
     change(&mut engine, policy(&[1], 1), vec![stays(0, 0)]);
     let _ = engine.take_events();
+    let before = engine.published().cloned();
     engine.answered(later, &requests[1], cosigned(2, &requests[1]));
-    assert!(engine.peers().iter().all(|(id, _)| id.0 == 0));
+    assert_eq!(engine.take_events(), []);
+    assert_eq!(engine.published(), before.as_ref());
 }
 
 #[test]
