@@ -3,6 +3,7 @@
 use crate::harness::{Outcome, Sandbox, run_command, say};
 use crate::heads::PATIENCE;
 use crate::peers::{PeerDaemon, free_address, peer, peer_command, run_peer};
+use std::io::ErrorKind;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -79,17 +80,25 @@ impl Database {
         let socket = sandbox.arg("db.socket");
         let user = String::from_utf8(Command::new("id").arg("-un").output().unwrap().stdout);
         let user = format!("--user={}", user.unwrap().trim());
+        // A server that starts removes what others have in their directory for temporary tables.
+        let temporary = sandbox.path("db-tmp");
+        std::fs::create_dir(&temporary).unwrap();
         let mut install = Command::new("mariadb-install-db");
         install.args(["--no-defaults", &data, &user, "--skip-test-db"]);
-        install.arg("--auth-root-authentication-method=normal").stdout(Stdio::null());
-        if !install.stderr(Stdio::null()).status().is_ok_and(|status| status.success()) {
-            say("skipped: MariaDB (mariadb-install-db) is not installed");
-            return None;
+        install.arg("--auth-root-authentication-method=normal").env("TMPDIR", &temporary);
+        match install.output() {
+            Ok(made) => drop(Outcome::from(made).ok()),
+            Err(error) if error.kind() == ErrorKind::NotFound => {
+                say("skipped: MariaDB (mariadb-install-db) is not installed");
+                return None;
+            }
+            Err(error) => panic!("mariadb-install-db: {error}"),
         }
         let child = Command::new(daemon())
             .args(["--no-defaults", "--skip-networking", &data, &user])
             .arg(format!("--socket={socket}"))
             .arg(format!("--log-error={}", sandbox.arg("db.log")))
+            .env("TMPDIR", &temporary)
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(Stdio::null())
