@@ -271,7 +271,7 @@ fn primary(flags: Primary) -> Result<(), Failure> {
     let is_unlimited = loaded.is_unlimited();
     let Loaded { settings, policy } = loaded;
     let (name, version) = ("sigsum log", env!("CARGO_PKG_VERSION"));
-    let program = Program { name, version, logging: Some(logging) };
+    let program = Program { name, version, logging: Some(logging), reloads: true };
     runner::run(program, |service| async move {
         if let Some(doubt) = doubt {
             tracing::warn!("{doubt}");

@@ -78,7 +78,7 @@ pub(crate) fn run(options: Options) -> Result<(), Failure> {
         max_cosignature_age: options.max_cosignature_age.0,
     };
     let (name, version) = ("sigsum monitor", env!("CARGO_PKG_VERSION"));
-    let program = Program { name, version, logging: Some(logging) };
+    let program = Program { name, version, logging: Some(logging), reloads: false };
     runner::run(program, |service| async move {
         tracing::info!("{beginning}");
         let notify = service.notify.clone();

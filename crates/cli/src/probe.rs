@@ -213,7 +213,7 @@ async fn once(options: &Options, policy: Policy, signer: Arc<dyn Signer>) -> Res
 fn daemon(options: Options, policy: Policy, signer: Arc<dyn Signer>) -> Result<(), Failure> {
     let logging = start_logging(Some(&options.diagnostics), None)?;
     let version = env!("CARGO_PKG_VERSION");
-    let program = Program { name: "sigsum probe", version, logging: Some(logging) };
+    let program = Program { name: "sigsum probe", version, logging: Some(logging), reloads: false };
     let failed = |e: &dyn std::fmt::Display| Failure::new(e.to_string());
     let run = runner::run(program, |service| async move {
         let numbers = Numbers::register(&service.metrics).map_err(|e| failed(&e))?;

@@ -50,7 +50,7 @@ pub(crate) fn run(options: &Options) -> Result<(), Failure> {
     };
     let is_kept = options.directory.is_some();
     let (name, version) = ("sigsum testnet", env!("CARGO_PKG_VERSION"));
-    let program = Program { name, version, logging: None };
+    let program = Program { name, version, logging: None, reloads: false };
     runner::run(program, |context| async move {
         let mut settings = Settings::new(&root, Arc::new(SystemClock));
         settings.witnesses = usize::from(options.witnesses);

@@ -271,7 +271,7 @@ fn run_single(options: Single) -> Result<(), Failure> {
 
 fn serve(config: Config, key: CosignerKey, logging: LogControl) -> Result<(), Failure> {
     let (name, version) = ("sigsum witness", env!("CARGO_PKG_VERSION"));
-    let program = Program { name, version, logging: Some(logging) };
+    let program = Program { name, version, logging: Some(logging), reloads: true };
     runner::run(program, |service| async move {
         let (shutdown, clock) = (service.shutdown.clone(), service.clock.clone());
         let metrics = ReloadMetrics::register(&service.metrics, "sigsum_witness", clock);

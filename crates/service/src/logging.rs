@@ -140,6 +140,12 @@ impl LogControl {
         self.sink.reopen()
     }
 
+    /// Whether lines go to a file.
+    #[must_use]
+    pub fn has_file(&self) -> bool {
+        self.sink.has_file()
+    }
+
     /// Writes to this file from now on, or to standard error. Whether that is a change.
     ///
     /// # Errors

@@ -57,6 +57,9 @@ pub struct Program {
     pub version: &'static str,
     /// Where lines are written, so that a file is opened anew at SIGHUP.
     pub logging: Option<LogControl>,
+    /// Whether the role reads its configuration again at SIGHUP. One that does not ends with its
+    /// terminal, unless it has a log file to open anew, or was started by nohup.
+    pub reloads: bool,
 }
 
 /// Why a daemon ended with a failure.
@@ -78,7 +81,7 @@ const BLOCKED_MS: u64 = 1_000;
 
 /// Runs `role` on a multi-threaded runtime until it returns. SIGINT and SIGTERM trigger the
 /// context's shutdown; the role then has to return within its own drain time. SIGHUP opens the log
-/// file anew and asks for a reload. Where systemd started the process, it hears of the stop, and
+/// file anew and asks for a reload, or is the end as well: see [`Program::reloads`]. Where systemd started the process, it hears of the stop, and
 /// that the process is alive; that it is ready is for the role to say.
 ///
 /// # Errors
@@ -96,7 +99,7 @@ where
     let result = runtime.block_on(async {
         let context =
             Context { notify: Notify::of_process(), ..Context::new(Arc::new(SystemClock)) };
-        handle_signals(&context, program.logging.clone()).map_err(RunError::System)?;
+        handle_signals(&context, &program).map_err(RunError::System)?;
         context.notify.feed_watchdog();
         register_process_metrics(&context.metrics)?;
         let pid = std::process::id();
@@ -112,18 +115,33 @@ where
     result
 }
 
-fn handle_signals(context: &Context, logging: Option<LogControl>) -> io::Result<()> {
-    on_signals(&context.shutdown)?;
+fn handle_signals(context: &Context, program: &Program) -> io::Result<()> {
+    let logging = program.logging.clone();
+    let stays = program.reloads || logging.as_ref().is_some_and(LogControl::has_file);
+    on_signals(&context.shutdown, !stays && !is_hangup_ignored())?;
     let (shutdown, notify) = (context.shutdown.clone(), context.notify.clone());
     tokio::spawn(async move {
         shutdown.triggered().await;
         notify.stopping();
     });
+    if !stays {
+        return Ok(());
+    }
     on_hangup(&context.reload, move || {
         if let Some(Err(error)) = logging.as_ref().map(LogControl::reopen) {
             tracing::error!(%error, "lines go to the old log file");
         }
     })
+}
+
+/// Whether whoever started the process wants it to outlive its terminal, as nohup does.
+fn is_hangup_ignored() -> bool {
+    /// The bit of SIGHUP, which is signal 1.
+    const HANGUP: u64 = 1;
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let ignored = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    let ignored = ignored.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok());
+    ignored.is_some_and(|mask| mask & HANGUP != 0)
 }
 
 /// Raises the soft limit on open files to the hard one. systemd starts services with 1024, of which
@@ -142,7 +160,7 @@ fn raise_open_file_limit() {
 mod tests {
     use super::*;
 
-    const PROGRAM: Program = Program { name: "test", version: "0", logging: None };
+    const PROGRAM: Program = Program { name: "test", version: "0", logging: None, reloads: true };
 
     #[test]
     fn a_role_gets_a_context_with_process_metrics_and_its_result_comes_back() {

@@ -87,18 +87,28 @@ impl Shutdown {
     }
 }
 
-/// Triggers `shutdown` at the first SIGINT or SIGTERM of this process. Needs a tokio runtime.
+/// Triggers `shutdown` at the first SIGINT or SIGTERM of this process, where `at_hangup` says so at
+/// SIGHUP too. Needs a tokio runtime.
 ///
 /// # Errors
 /// When the operating system refuses a signal handler.
-pub fn on_signals(shutdown: &Shutdown) -> io::Result<()> {
+pub fn on_signals(shutdown: &Shutdown, at_hangup: bool) -> io::Result<()> {
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut terminate = signal(SignalKind::terminate())?;
+    // A handler of ours would undo what nohup did.
+    let mut hangup = at_hangup.then(|| signal(SignalKind::hangup())).transpose()?;
+    let hung_up = async move {
+        match &mut hangup {
+            Some(hangup) => drop(hangup.recv().await),
+            None => std::future::pending().await,
+        }
+    };
     let shutdown = shutdown.clone();
     tokio::spawn(async move {
         let name = tokio::select! {
             _ = interrupt.recv() => "SIGINT",
             _ = terminate.recv() => "SIGTERM",
+            () = hung_up => "SIGHUP",
         };
         tracing::info!(signal = name, "stopping");
         shutdown.trigger();

@@ -96,7 +96,7 @@ pub(super) fn run(flags: Secondary) -> Result<(), Failure> {
     let config = settings.config;
     let log = log_key(&config.storage, settings.log_key_file.as_deref())?;
     let (name, version) = ("sigsum log secondary", env!("CARGO_PKG_VERSION"));
-    let program = Program { name, version, logging: Some(logging) };
+    let program = Program { name, version, logging: Some(logging), reloads: true };
     runner::run(program, |service| async move {
         let notify = service.notify.clone();
         let context = FollowerContext { service, signer, log };

@@ -226,6 +226,19 @@ impl Daemon {
         self.child.wait().unwrap();
     }
 
+    /// Waits until the daemon has ended by itself; it must have ended well.
+    #[track_caller]
+    pub(crate) fn ended(mut self) {
+        let until = Instant::now() + START_LIMIT;
+        loop {
+            if let Some(status) = self.child.try_wait().unwrap() {
+                return assert!(status.success(), "{status}");
+            }
+            assert!(Instant::now() < until, "it goes on");
+            std::thread::park_timeout(Duration::from_millis(20));
+        }
+    }
+
     /// SIGTERM; what becomes of the daemon is looked at later.
     pub(crate) fn terminate(&self) {
         let pid = Pid::from_raw(self.child.id().cast_signed()).unwrap();

@@ -46,6 +46,10 @@ impl Sink {
         self.target.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    pub(super) fn has_file(&self) -> bool {
+        self.lock().path().is_some()
+    }
+
     pub(super) fn reopen(&self) -> Result<(), LogError> {
         let path = self.lock().path().map(Path::to_owned);
         *self.lock() = Target::open(path.as_deref())?;

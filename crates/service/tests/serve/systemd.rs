@@ -20,7 +20,7 @@ const ROLE_VARIABLE: &str = "SIGSUM_TEST_ENDPOINT";
 fn daemon_process() {
     let Ok(endpoint) = std::env::var(ROLE_VARIABLE) else { return };
     let endpoint: Endpoint = endpoint.parse().unwrap();
-    let program = Program { name: "test", version: "0", logging: None };
+    let program = Program { name: "test", version: "0", logging: None, reloads: true };
     run::<_, ListenError, _, _>(program, |context| async move {
         let listener = endpoint.bind().await?;
         let router = finish(Router::new().route("/", get(async || text("activated\n"))));
