@@ -101,7 +101,7 @@ where
             Context { notify: Notify::of_process(), ..Context::new(Arc::new(SystemClock)) };
         handle_signals(&context, &program).map_err(RunError::System)?;
         context.notify.feed_watchdog();
-        register_process_metrics(&context.metrics)?;
+        register_process_metrics(&context.metrics, &*context.clock)?;
         let pid = std::process::id();
         tracing::info!(version = program.version, pid, "starting {}", program.name);
         let result = role(context).await.map_err(RunError::Role);

@@ -1,14 +1,17 @@
 //! Metrics of the process itself, under the names that every Prometheus client uses.
 //!
-//! Read from `/proc` when the page is asked for; a value that cannot be read is left out.
+//! Read from `/proc/self` when the page is asked for, which is all of `/proc` that systemd leaves to a
+//! service with `ProcSubset=pid`; a value that cannot be read is left out.
 
 use std::fs;
 
 use prometheus::core::{Collector, Desc};
 use prometheus::proto::MetricFamily;
 use prometheus::{Counter as FloatCounter, Gauge as FloatGauge, Opts};
+use rustix::time::{ClockId, clock_gettime};
 
 use super::{MetricsError, Registry};
+use crate::clock::Clock;
 
 /// Clock ticks a second in `/proc/PID/stat`: `USER_HZ`, which is 100 on every architecture of Linux
 /// that Rust's standard library supports, whatever the kernel's own tick.
@@ -20,10 +23,17 @@ const TICKS_PER_S: f64 = 100.0;
 ///
 /// # Errors
 /// When they are registered already.
-pub fn register_process_metrics(registry: &Registry) -> Result<(), MetricsError> {
+pub fn register_process_metrics(
+    registry: &Registry,
+    clock: &dyn Clock,
+) -> Result<(), MetricsError> {
     let failed = |source| MetricsError { name: "process_*".to_owned(), source };
     let collector = ProcessCollector::new().map_err(failed)?;
-    registry.inner.register(Box::new(collector)).map_err(failed)
+    registry.inner.register(Box::new(collector)).map_err(failed)?;
+    let (name, help) = ("process_start_time_seconds", "Start of the process in unix time.");
+    let start = registry.register(name, FloatGauge::new(name, help))?;
+    start.set(clock.now_ms() as f64 / 1000.0 - age_s().unwrap_or(0.0));
+    Ok(())
 }
 
 /// Reads one value; `None` when the system does not tell.
@@ -76,13 +86,12 @@ struct ProcessCollector {
 
 impl ProcessCollector {
     fn new() -> prometheus::Result<Self> {
-        let rows: [(&str, &str, Read); 6] = [
+        let rows: [(&str, &str, Read); 5] = [
             ("process_resident_memory_bytes", "Resident memory size in bytes.", resident_bytes),
             ("process_virtual_memory_bytes", "Virtual memory size in bytes.", virtual_bytes),
             ("process_cpu_seconds_total", "User and system CPU time in seconds.", cpu_seconds),
             ("process_open_fds", "Number of open file descriptors.", open_fds),
             ("process_max_fds", "Maximum number of open file descriptors.", max_fds),
-            ("process_start_time_seconds", "Start of the process in unix time.", start_time_s),
         ];
         let sources = rows.into_iter().map(|(name, help, read)| {
             let options = Opts::new(name, help);
@@ -150,6 +159,9 @@ fn max_fds() -> Option<f64> {
     rustix::process::getrlimit(rustix::process::Resource::Nofile).current.map(|limit| limit as f64)
 }
 
-fn start_time_s() -> Option<f64> {
-    Some(line_value("/proc/stat", "btime ")? + stat_field(22)? / TICKS_PER_S)
+/// How long the process has run.
+fn age_s() -> Option<f64> {
+    let machine = clock_gettime(ClockId::Boottime);
+    let machine_s = machine.tv_sec as f64 + machine.tv_nsec as f64 / 1e9;
+    Some((machine_s - stat_field(22)? / TICKS_PER_S).max(0.0))
 }
