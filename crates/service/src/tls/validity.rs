@@ -86,7 +86,10 @@ impl<'a> Der<'a> {
             _ => return None,
         };
         let time = DateTime::strptime("%Y%m%d%H%M%S", text).ok()?;
-        Some(time.to_zoned(TimeZone::UTC).ok()?.timestamp().as_second())
+        // 99991231235959Z, which says that there is no end (RFC 5280 section 4.1.2.5), is a day beyond
+        // the last time that can be told.
+        let time = time.to_zoned(TimeZone::UTC).map(|time| time.timestamp());
+        Some(time.unwrap_or(jiff::Timestamp::MAX).as_second())
     }
 }
 
@@ -120,6 +123,14 @@ mod tests {
         assert_eq!(validity.not_after_s, 2_524_608_000);
         let validity = Validity::of(&certificate(&element(UTC_TIME, b"260102030405Z").repeat(2)));
         assert_eq!(validity.unwrap().not_before_s, 1_767_323_045);
+    }
+
+    #[test]
+    fn a_certificate_may_have_no_end() {
+        let times =
+            [element(UTC_TIME, b"260102030405Z"), element(GENERALIZED_TIME, b"99991231235959Z")];
+        let validity = Validity::of(&certificate(&times.concat())).unwrap();
+        assert_eq!(validity.problem(4_102_444_800), None);
     }
 
     #[test]
