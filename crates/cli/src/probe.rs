@@ -2,10 +2,11 @@
 //! Prometheus what it found.
 
 mod numbers;
+mod old_file;
 mod tell;
 
 use crate::failure::{Failure, key_failure};
-use crate::files::{agent_socket, write_output};
+use crate::files::{agent_socket, read_text_file, write_output};
 use crate::log_level::start_logging;
 use crate::policy_choice::PolicyOptions;
 use clap::Args;
@@ -131,14 +132,25 @@ impl Probers {
         Ok(Self { probers, signer, read_only: options.read_only, clock: Arc::new(SystemClock) })
     }
 
-    /// Looks at all logs at once; the reports are in the policy's order.
-    async fn probe(&mut self) -> Result<Vec<ProbeReport>, Failure> {
-        let mut looks = JoinSet::new();
-        for (at, mut prober) in std::mem::take(&mut self.probers).into_iter().enumerate() {
-            let request = match self.read_only {
+    /// A fresh leaf for each log, or none for any.
+    async fn leaves(&self) -> Result<Vec<Option<AddLeafRequest>>, Failure> {
+        let mut leaves = Vec::new();
+        for _ in &self.probers {
+            leaves.push(match self.read_only {
                 true => None,
                 false => Some(fresh_leaf(&*self.signer).await?),
-            };
+            });
+        }
+        Ok(leaves)
+    }
+
+    /// Looks at all logs at once, with a leaf for each of the first; the reports are in the policy's
+    /// order.
+    async fn probe(&mut self, leaves: Vec<Option<AddLeafRequest>>) -> Vec<ProbeReport> {
+        let mut looks = JoinSet::new();
+        let leaves = leaves.into_iter().chain(std::iter::repeat(None));
+        let probers = std::mem::take(&mut self.probers);
+        for (at, (mut prober, request)) in probers.into_iter().zip(leaves).enumerate() {
             let clock = Arc::clone(&self.clock);
             looks.spawn(async move {
                 let report = prober.probe(request.as_ref(), &|| clock.now_s()).await;
@@ -152,7 +164,7 @@ impl Probers {
             self.probers.push(prober);
             reports.push(report);
         }
-        Ok(reports)
+        reports
     }
 }
 
@@ -196,8 +208,17 @@ async fn fresh_leaf(signer: &dyn Signer) -> Result<AddLeafRequest, Failure> {
 async fn once(options: &Options, policy: Policy, signer: Arc<dyn Signer>) -> Result<(), Failure> {
     let registry = Registry::new();
     let numbers = Numbers::register(&registry).map_err(|e| Failure::new(e.to_string()))?;
+    let witnesses = policy.witnesses().iter().map(|witness| witness.name().to_string());
+    let witnesses: Vec<_> = witnesses.collect();
     let mut probers = Probers::new(options, policy, signer).await?;
-    let reports = probers.probe().await?;
+    if let Some(path) = &options.metrics_file {
+        let logs = probers.probers.iter().map(|prober| numbers::label(&prober.target().url));
+        // The first look finds no file.
+        let old = read_text_file(path).ok().and_then(|bytes| String::from_utf8(bytes).ok());
+        numbers.restore(&old.unwrap_or_default(), &logs.collect::<Vec<_>>(), &witnesses);
+    }
+    let leaves = probers.leaves().await?;
+    let reports = probers.probe(leaves).await;
     numbers.show(&reports, probers.clock.now_s());
     if let Some(path) = &options.metrics_file {
         write_output(Some(path), registry.encode().as_bytes(), METRICS_MODE)?;
@@ -207,6 +228,25 @@ async fn once(options: &Options, policy: Policy, signer: Arc<dyn Signer>) -> Res
         0 => Ok(()),
         count => Err(Failure::new(format!("{count} of {} logs failed", reports.len()))),
     }
+}
+
+/// One look of a daemon. While the key cannot be used, as when its agent is gone, nothing is submitted.
+async fn look(probers: &mut Probers, cannot_sign: &mut bool) -> Vec<ProbeReport> {
+    let leaves = match probers.leaves().await {
+        Ok(leaves) => {
+            if std::mem::take(cannot_sign) {
+                tracing::info!("leaves are signed and submitted again");
+            }
+            leaves
+        }
+        Err(error) => {
+            if !std::mem::replace(cannot_sign, true) {
+                tracing::error!("no leaf is submitted until one can be signed: {error}");
+            }
+            Vec::new()
+        }
+    };
+    probers.probe(leaves).await
 }
 
 /// Looks until it is told to stop.
@@ -231,12 +271,12 @@ fn daemon(options: Options, policy: Policy, signer: Arc<dyn Signer>) -> Result<(
         };
         let interval = options.interval.map_or(SHORTEST_INTERVAL, |interval| interval.0);
         service.notify.ready("");
-        let mut teller = tell::Teller::default();
+        let (mut teller, mut cannot_sign) = (tell::Teller::default(), false);
         while !service.shutdown.is_triggered() {
             let next = tokio::time::sleep(interval);
             let reports = tokio::select! {
                 () = service.shutdown.triggered() => break,
-                reports = probers.probe() => reports?,
+                reports = look(&mut probers, &mut cannot_sign) => reports,
             };
             numbers.show(&reports, service.clock.now_s());
             teller.tell(&reports);

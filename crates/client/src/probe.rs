@@ -24,6 +24,12 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::Instant;
 
+/// Longest time for which a log is sent no leaf because it asked for that. Limits count by days, so that
+/// none needs more; a log that names a year must not end its own probing.
+const LONGEST_PAUSE: Duration = Duration::from_secs(86_400);
+/// As long, where it names no time.
+const USUAL_PAUSE: Duration = Duration::from_secs(3600);
+
 /// A log to look at.
 #[derive(Debug, Clone)]
 pub struct ProbeTarget {
@@ -49,7 +55,7 @@ pub struct Prober {
     policy: Arc<Policy>,
     target: ProbeTarget,
     settings: ProbeSettings,
-    /// The last head that verified: the next one has to continue it.
+    /// The last head that verified and continued the one before: the next one has to continue it.
     last: Option<SignedTreeHead>,
     /// The log asked not to be sent leaves before.
     not_before: Option<Instant>,
@@ -78,15 +84,15 @@ impl Prober {
         let seen = head.as_ref().map(|head| self.seen(head, now_s()));
         match request {
             None => self.judge_served(&mut recorder, head.as_ref()),
-            Some(request) => self.follow(&mut recorder, request).await,
+            Some(request) => self.follow(&mut recorder, request, head.as_ref()).await,
         }
         recorder.finish(self.target.url.clone(), seen)
     }
 
     /// Notes when a log that limits us may be asked again, and says so.
     fn limited(&mut self, error: &ApiError) -> StepOutcome {
-        // Limits count by days: a log that names no time is left alone for an hour.
-        let wait = Duration::from_secs(error.retry_after_s().unwrap_or(3600));
+        let wait = error.retry_after_s().map_or(USUAL_PAUSE, Duration::from_secs);
+        let wait = wait.min(LONGEST_PAUSE);
         self.not_before = Instant::now().checked_add(wait);
         StepOutcome::Skipped(format!("{error}; left alone for {} s", wait.as_secs()))
     }

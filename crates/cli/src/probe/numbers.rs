@@ -1,7 +1,8 @@
-//! The results of probes as metrics. Gauges alone, so that a file that cron writes means the same
-//! as the page of a daemon.
+//! The results of probes as metrics. Gauges alone, which a look says nothing about keep what the look
+//! before found: so a file that cron writes means the same as the page of a daemon.
 
-use sigsum_client::probe::{ProbeReport, Service, StepOutcome};
+use super::old_file::samples;
+use sigsum_client::probe::{ProbeReport, ProbeStep, Service, StepOutcome};
 use sigsum_service::metrics::{FloatGauges, Gauges, MetricsError, Registry};
 
 /// All metrics of the prober.
@@ -55,11 +56,49 @@ impl Numbers {
         })
     }
 
+    /// Takes over what the file of an earlier look says of these logs and witnesses.
+    pub(super) fn restore(&self, file: &str, logs: &[&str], witnesses: &[String]) {
+        for sample in samples(file) {
+            let label = |name| sample.labels.get(name).map(String::as_str);
+            let log = label("log").filter(|log| logs.contains(log));
+            let of = |known: bool, name| label(name).filter(|_| known);
+            let is_service = Service::ALL.iter().any(|it| Some(it.name()) == label("service"));
+            let is_step = ProbeStep::ALL.iter().any(|it| Some(it.name()) == label("step"));
+            let is_witness = witnesses.iter().any(|name| Some(&**name) == label("witness"));
+            let (gauges, second) = match sample.name {
+                "sigsum_probe_up" => (&self.up, of(is_service, "service")),
+                "sigsum_probe_success_time_seconds" => {
+                    (&self.success_time_s, of(is_service, "service"))
+                }
+                "sigsum_probe_step_failed" => (&self.step_failed, of(is_step, "step")),
+                "sigsum_probe_witness_cosigned" => {
+                    (&self.witness_cosigned, of(is_witness, "witness"))
+                }
+                "sigsum_probe_tree_size" => (&self.tree_size, None),
+                "sigsum_probe_head_age_seconds" => (&self.head_age_s, None),
+                "sigsum_probe_step_seconds" => {
+                    if let (Some(log), Some(step), Ok(seconds)) =
+                        (log, of(is_step, "step"), sample.value.parse())
+                    {
+                        self.step_seconds.set(&[log, step], seconds);
+                    }
+                    continue;
+                }
+                _ => continue,
+            };
+            let labels: Vec<&str> = log.into_iter().chain(second).collect();
+            if let (Ok(number), true) = (sample.value.parse(), labels.len() == sample.labels.len())
+            {
+                gauges.with(&labels).set(number);
+            }
+        }
+    }
+
     /// Shows the results of a look.
     pub(super) fn show(&self, reports: &[ProbeReport], now_s: u64) {
         let number = |value: u64| i64::try_from(value).unwrap_or(i64::MAX);
         for report in reports {
-            let log = report.url.split_once("://").map_or(&*report.url, |(_, rest)| rest);
+            let log = label(&report.url);
             self.time_s.with(&[log]).set(number(now_s));
             for service in Service::ALL {
                 let Some(up) = report.is_up(service) else { continue };
@@ -89,4 +128,9 @@ impl Numbers {
             }
         }
     }
+}
+
+/// A log's URL as a label.
+pub(super) fn label(url: &str) -> &str {
+    url.split_once("://").map_or(url, |(_, rest)| rest)
 }

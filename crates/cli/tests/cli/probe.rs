@@ -1,7 +1,8 @@
 //! `sigsum probe`: logs that are well, and each way in which one is not.
 
 use crate::fake::{Fake, Request, answer, pass};
-use crate::harness::{Network, Outcome, http};
+use crate::harness::{Daemon, Network, Outcome, http};
+use crate::prometheus::Agent;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
@@ -119,7 +120,7 @@ fn a_log_that_limits_us_is_not_down_and_is_left_alone() {
         })
     });
     let seen = probe(&network, &[]).ok();
-    assert_eq!(steps(&seen).last().unwrap(), "add-leaf skipped", "{}", seen.stdout);
+    assert!(steps(&seen).ends_with(&["add-leaf skipped".into(), "quorum good".into()]), "{seen:?}");
     assert!(seen.stdout.contains("left alone for 1000 s"), "{}", seen.stdout);
 
     let args = ["probe", "-p", "policy", "--interval", "1s", "--listen", "127.0.0.1:0"];
@@ -212,6 +213,74 @@ fn a_daemon_tells_when_a_log_goes_and_comes_back() {
     let said = daemon.stop();
     let changes = said.lines().filter(|line| line.contains("service=\"read\""));
     assert_eq!(changes.count(), 3, "up, down, up and nothing else: {said}");
+}
+
+#[test]
+fn a_daemon_whose_key_is_gone_looks_on_and_submits_again_when_it_is_back() {
+    let network = network();
+    let Some(agent) = Agent::start(&network.sandbox) else { return };
+    let args = ["probe", "-p", "policy", "-k", "log-key.pub", "--interval", "1s"];
+    let mut command = network.sandbox.command(&[&args[..], &["--listen", "127.0.0.1:0"]].concat());
+    command.env("SSH_AUTH_SOCK", &agent.socket);
+    let mut daemon = Daemon::start(command);
+    until_metric(&daemon.url, "sigsum_probe_up{", "service=\"submit\"} 1");
+    drop(agent);
+    daemon.until_said("no leaf is submitted until one can be signed: Signing failed");
+    let time = sample(&daemon.url, "sigsum_probe_time_seconds{");
+    until(|| sample(&daemon.url, "sigsum_probe_time_seconds{") != time);
+    let _agent = Agent::start(&network.sandbox).unwrap();
+    daemon.until_said("leaves are signed and submitted again");
+    daemon.stop();
+}
+
+#[test]
+fn a_file_that_cron_writes_keeps_what_a_look_says_nothing_about() {
+    let mut network = network();
+    let args = ["--metrics-file", "m.prom"];
+    probe(&network, &args).ok();
+    let first = network.sandbox.read("m.prom");
+    network.log.take().unwrap().stop();
+    probe(&network, &args).fails_with("1 of 1 logs failed");
+    let second = network.sandbox.read("m.prom");
+    let lines = |file: &str, beginning: &str| -> Vec<String> {
+        file.lines().filter(|line| line.starts_with(beginning)).map(str::to_owned).collect()
+    };
+    for (beginning, count) in [
+        ("sigsum_probe_success_time_seconds{", 4),
+        ("sigsum_probe_step_seconds{", 7),
+        ("sigsum_probe_tree_size{", 1),
+        ("sigsum_probe_witness_cosigned{", 2),
+    ] {
+        assert_eq!(lines(&first, beginning).len(), count, "{beginning} in {first}");
+        assert_eq!(lines(&second, beginning), lines(&first, beginning), "{second}");
+    }
+    let up = lines(&second, "sigsum_probe_up{");
+    let is = |service: &str, up_: i32| {
+        up.iter().any(|line| line.ends_with(&format!("service=\"{service}\"}} {up_}")))
+    };
+    assert!(is("read", 0) && is("submit", 0) && is("quorum", 1), "{second}");
+    // Of another log, what the file says is not taken over.
+    let policy = network.sandbox.read("policy").replace("127.0.0.1", "localhost");
+    network.sandbox.write("policy", policy);
+    probe(&network, &args).fails_with("1 of 1 logs failed");
+    assert!(!network.sandbox.read("m.prom").contains("127.0.0.1"));
+}
+
+#[test]
+fn a_daemon_without_a_configuration_ends_with_its_terminal_unless_nohup_started_it() {
+    let network = network();
+    let args = ["probe", "-p", "policy", "--interval", "1s", "--listen", "127.0.0.1:0"];
+    let daemon = network.sandbox.daemon(&args);
+    daemon.hang_up();
+    daemon.ended();
+    let plain = network.sandbox.command(&args);
+    let mut command = std::process::Command::new("nohup");
+    command.arg(plain.get_program()).args(args).current_dir(network.sandbox.path(""));
+    let daemon = Daemon::start(command);
+    daemon.hang_up();
+    let time = sample(&daemon.url, "sigsum_probe_time_seconds{");
+    until(|| sample(&daemon.url, "sigsum_probe_time_seconds{") != time);
+    daemon.stop();
 }
 
 #[test]

@@ -197,13 +197,13 @@ impl Drop for Prometheus {
 }
 
 /// An agent of OpenSSH with the log's key; `None`, said aloud, where there is none.
-struct Agent {
+pub(crate) struct Agent {
     child: Child,
-    socket: String,
+    pub(crate) socket: String,
 }
 
 impl Agent {
-    fn start(sandbox: &Sandbox) -> Option<Self> {
+    pub(crate) fn start(sandbox: &Sandbox) -> Option<Self> {
         if Command::new("ssh-agent").arg("-h").output().is_err() {
             say("skipped: ssh-agent is not installed (Debian's package openssh-client)");
             return None;

@@ -57,11 +57,16 @@ impl Prober {
         recorder.note(ProbeStep::TreeHead, began, outcome(self.check_age(&head, now_s())));
         let tree = head.signed.tree_head;
 
-        if let Some(last) = self.last {
-            let began = Instant::now();
-            let continued = self.check_consistency(last.tree_head, tree).await;
-            recorder.note(ProbeStep::Consistency, began, outcome(continued));
-        }
+        let continues = match self.last {
+            None => true,
+            Some(last) => {
+                let began = Instant::now();
+                let continued = self.check_consistency(last.tree_head, tree).await;
+                let continues = continued.is_ok();
+                recorder.note(ProbeStep::Consistency, began, outcome(continued));
+                continues
+            }
+        };
         let began = Instant::now();
         let checkpoint = self.check_checkpoint(&head.signed).await;
         recorder.note(ProbeStep::Checkpoint, began, outcome(checkpoint));
@@ -76,7 +81,9 @@ impl Prober {
                 recorder.note(ProbeStep::Tiles, began, outcome(tiles));
             }
         }
-        if self.last.is_none_or(|last| last.tree_head.size <= tree.size) {
+        // What is not proven to continue the last head is no measure for the next one: else a fork
+        // would show once, and be taken for the log from then on.
+        if continues {
             self.last = Some(head.signed);
         }
         Some(head)

@@ -54,6 +54,18 @@ pub enum ProbeStep {
 }
 
 impl ProbeStep {
+    /// All of them, in order.
+    pub const ALL: [Self; 8] = [
+        Self::TreeHead,
+        Self::Consistency,
+        Self::Checkpoint,
+        Self::Leaves,
+        Self::Tiles,
+        Self::AddLeaf,
+        Self::Merged,
+        Self::Quorum,
+    ];
+
     /// Its name in metrics.
     pub fn name(self) -> &'static str {
         match self {

@@ -21,12 +21,18 @@ const LOOK_EVERY: Duration = Duration::from_millis(250);
 const SUBMIT_AGAIN_EVERY: Duration = Duration::from_secs(2);
 
 impl Prober {
-    /// Submits a leaf and follows it.
-    pub(super) async fn follow(&mut self, recorder: &mut Recorder, request: &AddLeafRequest) {
+    /// Submits a leaf and follows it; where the log does not want one yet, judges the served head.
+    pub(super) async fn follow(
+        &mut self,
+        recorder: &mut Recorder,
+        request: &AddLeafRequest,
+        served: Option<&CosignedTreeHead>,
+    ) {
         let began = Instant::now();
         if self.not_before.is_some_and(|not_before| began < not_before) {
             let waits = "the log asked not to be sent leaves yet".to_owned();
-            return recorder.note(ProbeStep::AddLeaf, began, StepOutcome::Skipped(waits));
+            recorder.note(ProbeStep::AddLeaf, began, StepOutcome::Skipped(waits));
+            return self.judge_served(recorder, served);
         }
         self.not_before = None;
         let token = self.target.token.as_ref();
@@ -34,7 +40,8 @@ impl Prober {
             Ok(status) => status,
             Err(error @ ApiError::RateLimited { .. }) => {
                 let limited = self.limited(&error);
-                return recorder.note(ProbeStep::AddLeaf, began, limited);
+                recorder.note(ProbeStep::AddLeaf, began, limited);
+                return self.judge_served(recorder, served);
             }
             Err(error) => {
                 let failed = StepOutcome::Failed(error.to_string());
