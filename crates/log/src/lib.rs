@@ -46,7 +46,7 @@ mod witnesses;
 pub use config::{Config, FileConfig, Replication, Settings, Storage};
 pub use guard::Outdated;
 pub use handle::{Handle, RunError, Status};
-pub use limits::{CounterStatus, LimitsError, LimitsStatus, limit_files};
+pub use limits::{CounterStatus, LimitsError, LimitsStatus, suffix_file};
 pub use open::{init, init_follower};
 pub use publisher::{HeadStatus, Stage, WitnessStatus};
 pub use reload::{NewSettings, ReloadError, Reloaded, Reloader};

@@ -12,7 +12,7 @@ mod status;
 
 pub(crate) use keeper::{Keeper, KeeperThread};
 pub(crate) use load::load;
-pub use load::{LimitsError, limit_files};
+pub use load::{LimitsError, suffix_file};
 pub(crate) use status::public_rows;
 pub use status::{CounterStatus, LimitsStatus};
 

@@ -17,21 +17,22 @@ pub(super) struct Loaded {
 }
 
 impl Loaded {
-    /// Reads everything. Each file is watched from before it is read.
+    /// Reads everything. Each file is watched from before it is read, and all that the configuration
+    /// names from before the first that may be wrong: whichever is mended, it is seen.
     pub(super) fn read(flags: &Primary, watched: &mut Watched) -> Result<Self, Failure> {
         watched.clear();
         watched.add(&config_path(flags.config.as_deref()));
         let mut settings = settings(flags.clone())?;
-        settings.config.replication = settings.replication.clone().with_keys(node_key)?;
-        if let Some(path) = &settings.policy_file {
-            watched.add(path);
-        }
+        settings.policy_file.iter().for_each(|path| watched.add(path));
+        settings.replication.key_files().for_each(|path| watched.add(path));
         for file in settings.config.tls.iter().flat_map(|tls| [&tls.cert, &tls.key]) {
             watched.add(file);
         }
-        for path in sigsum_log::limit_files(&settings.config.admission) {
-            watched.add(&path);
-        }
+        // The list of suffixes is named in the file of limits.
+        let admission = &settings.config.admission;
+        admission.rate_limit_file.iter().for_each(|path| watched.add(path));
+        sigsum_log::suffix_file(admission).iter().for_each(|path| watched.add(path));
+        settings.config.replication = settings.replication.clone().with_keys(node_key)?;
         let policy = read_policy(settings.policy_file.as_deref())?;
         Ok(Self { settings, policy })
     }

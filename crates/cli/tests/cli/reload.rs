@@ -276,6 +276,28 @@ fn a_file_that_vanishes_changes_nothing_and_counts_when_it_is_back() {
 }
 
 #[test]
+fn every_file_that_the_configuration_names_is_watched_also_after_one_was_refused() {
+    let mut network = Network::start(0, 0);
+    network.log.take().unwrap().stop();
+    let sandbox = &network.sandbox;
+    sandbox.key("f");
+    sandbox.write("limits", "");
+    let good = ["f.pub", "log-policy", "limits"].map(|name| (name, sandbox.read(name)));
+    let config = CONFIG.to_owned()
+        + "rate-limit-file = \"limits\"\nrequired = 1\n\n[[primary.followers]]\n\
+           url = \"http://127.0.0.1:1\"\npubkey-file = \"f.pub\"\n";
+    sandbox.write("config.toml", config);
+    let mut log = sandbox.daemon(&["log", "primary", "--config", "config.toml"]);
+    for (name, text) in good {
+        sandbox.write(name, "what is this?");
+        log.until_said("refused");
+        sandbox.write(name, text);
+        log.until_said_all(&["nothing has changed", name]);
+    }
+    log.stop();
+}
+
+#[test]
 fn what_needs_a_restart_is_named_and_the_rest_is_taken_up() {
     let mut log = with_all_witnesses(Configured::start(1, 1));
     log.sandbox().key("other-key");

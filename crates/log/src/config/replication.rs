@@ -54,6 +54,14 @@ pub enum KeySource {
 }
 
 impl Replication<KeySource> {
+    /// The files that hold keys.
+    pub fn key_files(&self) -> impl Iterator<Item = &Path> {
+        self.followers.iter().filter_map(|follower| match &follower.key {
+            KeySource::File(path) => Some(path.as_path()),
+            KeySource::Key(_) => None,
+        })
+    }
+
     /// Reads the key files.
     ///
     /// # Errors

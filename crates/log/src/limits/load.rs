@@ -60,14 +60,11 @@ pub(crate) fn load(config: &AdmissionConfig) -> Result<Option<Loaded>, LimitsErr
     Ok(Some(Loaded { path: path.clone(), rules }))
 }
 
-/// The files that hold the limits: the one that is configured, and the list of suffixes that it
-/// names, as far as it can be read. Blocks.
-pub fn limit_files(config: &AdmissionConfig) -> Vec<PathBuf> {
-    let Some(path) = &config.rate_limit_file else { return Vec::new() };
-    let text = read(path, MAX_FILE_BYTES).ok().flatten();
-    let public = text.and_then(|text| LimitFile::parse(&text).ok()?.public);
-    let suffixes = public.map(|public| PathBuf::from(public.suffix_file));
-    std::iter::once(path.clone()).chain(suffixes).collect()
+/// The list of suffixes that the file of limits names; `None` where there is none, or the file cannot be
+/// read. Blocks.
+pub fn suffix_file(config: &AdmissionConfig) -> Option<PathBuf> {
+    let text = read(config.rate_limit_file.as_ref()?, MAX_FILE_BYTES).ok().flatten()?;
+    Some(PathBuf::from(LimitFile::parse(&text).ok()?.public?.suffix_file))
 }
 
 fn suffixes(path: &Path) -> Result<SuffixList, LimitsError> {

@@ -4,9 +4,20 @@ use std::collections::BTreeMap;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
-/// By what a change of a file is told, links followed: a file that is replaced has another inode,
-/// one that is written another time or size.
-type Stamp = Option<(u64, u64, i64, i64, u64)>;
+/// By what a change of a file is told, links followed.
+type Stamp = Option<Look>;
+
+/// What a file looks like: one that is replaced has another inode, one that is written another size or
+/// time, one that others may read from now on another time of its inode.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Look {
+    device: u64,
+    inode: u64,
+    size: u64,
+    /// Seconds and nanoseconds.
+    written: (i64, i64),
+    changed: (i64, i64),
+}
 
 /// Files and what they looked like when they were read. Name a file before it is read, so that a
 /// change in between is not missed.
@@ -77,7 +88,13 @@ fn look(files: &mut BTreeMap<PathBuf, Seen>) -> Option<PathBuf> {
 
 fn stamp(path: &Path) -> Stamp {
     let meta = std::fs::metadata(path).ok()?;
-    Some((meta.dev(), meta.ino(), meta.mtime(), meta.mtime_nsec(), meta.size()))
+    Some(Look {
+        device: meta.dev(),
+        inode: meta.ino(),
+        size: meta.size(),
+        written: (meta.mtime(), meta.mtime_nsec()),
+        changed: (meta.ctime(), meta.ctime_nsec()),
+    })
 }
 
 #[cfg(test)]
@@ -145,6 +162,21 @@ mod tests {
         std::os::unix::fs::symlink(&two, &link).unwrap();
         watched.changed().await;
         assert_eq!(watched.changed().await, Some(link));
+    }
+
+    #[tokio::test]
+    async fn a_file_that_may_be_read_from_now_on_is_told() {
+        use std::os::unix::fs::PermissionsExt as _;
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("f");
+        fs::write(&path, "one").unwrap();
+        let mode = |mode| fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
+        mode(0o000);
+        let mut watched = watch(&path);
+        mode(0o644);
+        watched.changed().await;
+        assert_eq!(watched.changed().await, Some(path.clone()));
+        assert_eq!(watched.changed().await, None);
     }
 
     #[tokio::test]
