@@ -4,6 +4,7 @@
 mod backup;
 mod freeze;
 mod fsck;
+mod owner;
 mod reload;
 mod secondary;
 mod status;
@@ -417,6 +418,7 @@ fn init(options: &Init) -> Result<(), Failure> {
     let (Some(directory), Some(key_file)) = (&options.data_dir, &options.key_file) else {
         return init_startup_file(options);
     };
+    owner::check_owner(directory)?;
     let key = log_key(key_file)?;
     let init = if options.follower { sigsum_log::init_follower } else { sigsum_log::init };
     init(directory, &key).map_err(|e| match e {

@@ -8,7 +8,7 @@ mod links;
 mod names;
 mod policy;
 mod policy_choice;
-#[cfg(feature = "testnet")]
+#[cfg(feature = "log")]
 mod shell;
 mod submit;
 mod token;

@@ -14,6 +14,7 @@ pub(crate) fn shell_word(path: &Path) -> String {
 
 /// The directory to put in front of `PATH` so that `sigsum` is this program; `None` where it is
 /// already, or where nobody can tell.
+#[cfg(feature = "testnet")]
 pub(crate) fn missing_from_path() -> Option<std::path::PathBuf> {
     let program = std::env::current_exe().and_then(|path| path.canonicalize()).ok()?;
     if program.file_name()? != "sigsum" {

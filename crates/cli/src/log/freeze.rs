@@ -1,5 +1,6 @@
 //! `sigsum log freeze`: closes a log for good.
 
+use super::owner::check_owner;
 use super::{log_key, with_remedy};
 use crate::failure::Failure;
 use crate::files::{agent_socket, print};
@@ -34,6 +35,7 @@ pub(super) fn run(options: &Freeze) -> Result<(), Failure> {
         return Err(Failure::new("a closed log is never opened again; nothing was changed")
             .remedy("if this is what you mean, say so with --for-good"));
     }
+    check_owner(&options.data_dir)?;
     let key = log_key(&options.key_file)?;
     let failed = |error: StoreError| with_remedy(Failure::new(error.to_string()), &error);
     let store = Store::open(&Place::dir(&options.data_dir), &key).map_err(failed)?;

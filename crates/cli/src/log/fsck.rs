@@ -1,6 +1,7 @@
 //! `sigsum log fsck`: reads a stopped log's whole data directory, checks every byte of it that is
 //! served or signed, names all that is wrong, and mends what can be proven.
 
+use super::owner::check_owner;
 use super::{log_key, with_remedy};
 use crate::failure::Failure;
 use crate::files::print;
@@ -40,6 +41,8 @@ const CHECKPOINT: &str = "checkpoint";
 
 /// Checks, mends where asked to, and says what is there.
 pub(super) fn run(options: &Fsck) -> Result<(), Failure> {
+    // Also without --repair it puts right what a start of the log would.
+    check_owner(&options.data_dir)?;
     let key = log_key(&options.key_file)?;
     let place = Place::dir(&options.data_dir);
     let failed = |error: StoreError| with_remedy(Failure::new(error.to_string()), &error);

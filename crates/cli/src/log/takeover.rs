@@ -1,5 +1,6 @@
 //! `sigsum log promote` and `sigsum log restore`: a node that takes over as the log's primary.
 
+use super::owner::check_owner;
 use super::{follower, log_key, node_key, read_config, read_policy, with_remedy};
 use crate::failure::Failure;
 use crate::files::print;
@@ -124,6 +125,7 @@ fn store_failure(error: &StoreError) -> Failure {
 pub(super) fn promote(options: Promote) -> Result<(), Failure> {
     let settings = settings(&options.others, options.data_dir, options.sth_file)?;
     let dir = settings.data_dir.ok_or_else(|| Failure::new("a log in memory has no followers"))?;
+    check_owner(&dir)?;
     let key = match &options.key_file {
         Some(file) => log_key(file)?,
         None => recorded_key(&dir)?,
@@ -147,6 +149,7 @@ fn recorded_key(dir: &Path) -> Result<PublicKey, Failure> {
 /// `log restore`.
 pub(super) fn restore(options: Restore) -> Result<(), Failure> {
     let dir = options.data_dir;
+    check_owner(&dir)?;
     let settings = settings(&options.others, Some(dir.clone()), None)?;
     let key = log_key(&options.key_file)?;
     let base: BaseUrl = options.from.parse().map_err(|e| Failure::new(format!("--from: {e}")))?;

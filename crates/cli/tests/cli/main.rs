@@ -28,6 +28,7 @@ mod leaf;
 mod metrics;
 mod mute_primary;
 mod network;
+mod owner;
 mod probe;
 mod prometheus;
 mod promote;
