@@ -12,6 +12,7 @@ mod held;
 mod report;
 mod serve;
 mod start;
+mod status;
 
 pub use handle::FollowerHandle;
 pub use report::{CopyCondition, CopyStatus};

@@ -10,7 +10,7 @@ mod tiles;
 
 pub(crate) use external::{External, Metrics as EndpointsMetrics, router as external_router, with};
 pub(crate) use replica::{Replica, Waiting, routes as replica_routes, waits};
-pub(crate) use status::routes as status_router;
+pub(crate) use status::{json, routes as status_router};
 pub(crate) use tile_cache::TileCache;
 
 use axum::response::Response;

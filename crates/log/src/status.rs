@@ -2,11 +2,13 @@
 //! started the log.
 
 mod board;
+mod disk;
 mod followers;
 mod growth;
 mod words;
 
 pub(crate) use board::{Board, Live};
+pub use disk::Disk;
 pub use growth::Growth;
 pub(crate) use words::{ago, amount, bytes_text, duration};
 
@@ -105,15 +107,6 @@ pub struct Witness {
     pub cosigned_served_s: Option<u64>,
     /// What it said last, where that was no cosignature.
     pub problem: Option<String>,
-}
-
-/// A file system.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-pub struct Disk {
-    /// Bytes that the log may still write.
-    pub free_bytes: u64,
-    /// Bytes in all.
-    pub total_bytes: u64,
 }
 
 /// What a part of the log tells, in words.

@@ -6,6 +6,7 @@ mod ask;
 use super::read_config;
 use crate::failure::Failure;
 use crate::files::print;
+use ask::NoStatus;
 use clap::{ArgAction, Args};
 use serde_json::{Value, json};
 use sigsum_log::config::{DEFAULT_DATA_DIR, DEFAULT_INTERNAL};
@@ -49,16 +50,16 @@ pub(super) fn run(options: &Status) -> Result<(), Failure> {
     let configured = file.and_then(|file| file.data_dir);
     let dir = options.data_dir.clone().or(configured).unwrap_or_else(|| DEFAULT_DATA_DIR.into());
     let (answer, mut problems, text) = match ask::get(&endpoint, "/status.json") {
-        Ok(body) => match serde_json::from_slice::<Value>(&body) {
-            Ok(status) => {
-                let (problems, text) = (problems_of(&status), told(&status));
-                (json!({ "running": true, "log": status }), problems, text)
-            }
-            Err(error) => return Err(Failure::new(format!("{endpoint}: not a log: {error}"))),
-        },
-        Err(error) => stopped(&endpoint, &error, &dir),
+        Ok(body) => running(&status_of(&body).map_err(|why| no_log(&endpoint, &why))?),
+        Err(NoStatus::Silent(error)) => stopped(&endpoint, &error, &dir),
+        Err(NoStatus::NoLog(why)) => return Err(no_log(&endpoint, &why)),
+        Err(NoStatus::Unknown(why)) => {
+            return Err(Failure::new(format!("the internal endpoint is not known: {why}"))
+                .remedy("name it with --internal-endpoint HOST:PORT or unix:PATH"));
+        }
     };
     problems.sort();
+    problems.dedup();
     if options.json {
         let mut answer = answer;
         answer["problems"] = json!(problems);
@@ -71,6 +72,28 @@ pub(super) fn run(options: &Status) -> Result<(), Failure> {
         print(verdict + &text)?;
     }
     if problems.is_empty() { Ok(()) } else { Err(Failure::silent()) }
+}
+
+fn no_log(endpoint: &str, why: &str) -> Failure {
+    Failure::new(format!("{endpoint} is not the internal endpoint of a log: {why}"))
+}
+
+/// A status that a log, or a copy of one, gave.
+fn status_of(body: &[u8]) -> Result<Value, String> {
+    let status: Value = serde_json::from_slice(body).map_err(|error| error.to_string())?;
+    match status["key_hash"].is_string() && status["waiting"].is_array() {
+        true => Ok(status),
+        false => Err("the answer does not say how a log does".to_owned()),
+    }
+}
+
+/// What a log says that answers.
+fn running(status: &Value) -> (Value, Vec<String>, String) {
+    let text = match status["role"] == "secondary" {
+        true => told_by_secondary(status),
+        false => told(status),
+    };
+    (json!({ "running": true, "log": status }), problems_of(status), text)
 }
 
 /// What the directory says of a log that does not answer.
@@ -127,8 +150,29 @@ fn problems_of(status: &Value) -> Vec<String> {
             problems.push(format!("witness {name} {problem}"));
         }
     }
-    problems.dedup();
     problems
+}
+
+/// How a copy does, for people.
+fn told_by_secondary(status: &Value) -> String {
+    let word = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+    let number =
+        |value: &Value| value.as_u64().map_or_else(|| "none".to_owned(), |n| n.to_string());
+    let mut text = format!(
+        "\nkey hash           {} (a copy)\n\
+         primary            {}: {}\n\
+         leaves held        {}\n\
+         last verified head {}\n",
+        word(&status["key_hash"]),
+        word(&status["primary"]),
+        word(&status["state"]),
+        number(&status["committed_size"]),
+        number(&status["verified_size"]),
+    );
+    if let Some(contradiction) = status["contradiction"].as_str() {
+        text += &format!("contradiction      {contradiction}\n");
+    }
+    text + &disk(status)
 }
 
 /// The numbers, for people.

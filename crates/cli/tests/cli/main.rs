@@ -43,6 +43,7 @@ mod restore;
 mod signed_log;
 mod snapshots;
 mod start;
+mod status;
 mod submit;
 mod tls;
 mod tokens;

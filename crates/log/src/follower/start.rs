@@ -6,6 +6,7 @@ use super::heads::HeadCheck;
 use super::held::Held;
 use super::report::{FollowerMetrics, Reporter};
 use super::serve::{self, Teller};
+use super::status;
 use crate::config::Storage;
 use crate::replication::{INTEGRATE_AFTER, connect, node_client};
 use crate::serve::{Replica, replica_routes};
@@ -177,13 +178,15 @@ pub async fn start(
     let (copying, checking) = (tokio::spawn(copier.run()), tokio::spawn(heads.run()));
     let tasks = vec![copying, checking, tokio::spawn(integrating)];
     let external = spawn(external, finish(Router::new()), &shutdown, Limits::default());
-    let watched = watched_routes(service);
+    let watched = watched_routes(status::Sources::of(&config.storage, &context, &held, &reporter));
     let internal = spawn(internal, finish(nodes.merge(watched)), &shutdown, Limits::default());
     Ok(FollowerHandle { external, internal, held, reporter, shutdown, tasks })
 }
 
-fn watched_routes(service: &runner::Context) -> Router {
-    metrics::routes(service.metrics.clone()).merge(health::routes(service.health.clone()))
+fn watched_routes(sources: status::Sources) -> Router {
+    let service = &sources.service;
+    let health = health::routes(service.health.clone());
+    metrics::routes(service.metrics.clone()).merge(health).merge(status::routes(sources))
 }
 
 /// Takes leaves into tiles while a long copy is under way, beside the copying.

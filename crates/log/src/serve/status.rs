@@ -6,6 +6,7 @@ use crate::status::{Board, Overview, Section, Witness, ago, amount, bytes_text, 
 use axum::Router;
 use axum::extract::State;
 use axum::response::Response;
+use serde::Serialize;
 use sigsum_service::http::{get, internal_error, text, with_content_type};
 use std::sync::Arc;
 
@@ -21,7 +22,12 @@ pub(crate) fn routes(board: Arc<Board>) -> Router {
 }
 
 async fn show_json(State(board): State<Arc<Board>>) -> Response {
-    match serde_json::to_vec_pretty(&board.overview()) {
+    json(&board.overview())
+}
+
+/// A status for programs.
+pub(crate) fn json(status: &impl Serialize) -> Response {
+    match serde_json::to_vec_pretty(status) {
         Ok(mut json) => {
             json.push(b'\n');
             with_content_type(text(json), "application/json")

@@ -196,11 +196,7 @@ impl Board {
 
     /// Of the file system under the data directory.
     pub(crate) fn disk(&self) -> Option<Disk> {
-        let found = rustix::fs::statvfs(self.directory.as_ref()?).ok()?;
-        Some(Disk {
-            free_bytes: found.f_bavail.saturating_mul(found.f_frsize),
-            total_bytes: found.f_blocks.saturating_mul(found.f_frsize),
-        })
+        Disk::under(self.directory.as_ref()?)
     }
 }
 

@@ -115,6 +115,7 @@ fn the_log_and_its_store_reach_files_through_the_seam_only() {
         "use tokio::fs as files;",
         "fn a() { std::fs::remove_file(\"a\"); }",
         "use std::os::unix::fs::FileExt as _;",
+        "fn a() { rustix::fs::fsync(b); }",
     ];
     for code in past {
         for path in ["crates/log/src/a.rs", "crates/store/src/a/b.rs"] {
