@@ -11,7 +11,7 @@ use crate::config::Config;
 use crate::engine::followers::{Answer, Condition, FollowerId, Followers, Replicated, Rules};
 use crate::engine::guard::Knowledge;
 use crate::engine::pace::{Heard, Pace, WAIT};
-use crate::metrics::LogMetrics;
+use crate::metrics::{LogMetrics, gauge_value};
 use crate::roots::CommittedRoots;
 use crate::start::{Context, StartError};
 use sigsum_api::ApiError;
@@ -149,6 +149,11 @@ impl Replication {
         let rules = Rules { required: config.replication.required, patience: config.timeout };
         let Parts { store, clock, metrics, health, tell, .. } = parts;
         metrics.replication.followers_missing.set(1);
+        // One that never answers has been silent since the start, at least.
+        for peer in &peers {
+            let success = &metrics.replication.follower_success_time_s;
+            success.with(&[&peer.label]).set(gauge_value(clock.now_s()));
+        }
         Ok(Arc::new(Self {
             engine: Mutex::new(Followers::new(rules, peers.len())),
             peers,

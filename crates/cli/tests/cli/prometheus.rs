@@ -305,5 +305,8 @@ fn each_dependency_that_breaks_fires_its_rule_and_a_healthy_log_none() {
     log.kill();
     prometheus.until_firing("SigsumLogDown");
     prometheus.until_firing("SigsumProbeFailing");
+
+    // And so is who looks at it.
     probe.stop();
+    prometheus.until_firing("SigsumProbeDown");
 }

@@ -158,3 +158,17 @@ async fn a_follower_on_a_full_disk_tells_nothing_new_and_goes_on_when_there_is_s
 async fn a_follower_whose_syncs_fail_tells_nothing_new_and_goes_on_when_they_work() {
     breaks_and_heals(31, |faults, on| faults.sync_fails.store(on, Ordering::SeqCst)).await;
 }
+
+#[tokio::test]
+async fn a_follower_that_never_answers_has_been_silent_since_the_start() {
+    let mut setup = Setup::new(0, 0);
+    let key = signer(90).public_key();
+    let followers = vec![Follower { url: "http://127.0.0.1:1".into(), key }];
+    setup.config.replication = Replication { followers, required: 1 };
+    let log = setup.start().await;
+    let line = "sigsum_log_follower_success_time_seconds{follower=\"127.0.0.1:1\"} ";
+    let page = log.metrics.encode();
+    let since_s = page.lines().find_map(|shown| shown.strip_prefix(line));
+    assert_eq!(since_s, Some(&*NOW_S.to_string()), "{page}");
+    log.stop().await;
+}
