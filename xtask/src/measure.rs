@@ -41,7 +41,21 @@ pub(crate) fn run(root: &Path, task: &str, arguments: &[OsString]) -> Result<boo
 
 /// `soak crash SEED...`: the crashes after every operation of a recorded run that CI tries too, many
 /// more of them, in ways that the seeds choose. True when nothing that was promised is lost.
+///
+/// # Errors
+/// No seed, or one that is no number: nothing would be tried that CI does not try.
 pub(crate) fn crash(root: &Path, seeds: &[OsString]) -> Result<bool, MeasureError> {
+    let is_no_number =
+        |seed: &&OsString| seed.to_str().is_none_or(|seed| seed.parse::<u64>().is_err());
+    if let Some(seed) = seeds.iter().find(is_no_number) {
+        return Err(MeasureError(format!(
+            "soak crash: {} is no seed, which is a number",
+            seed.display()
+        )));
+    }
+    if seeds.is_empty() {
+        return Err(MeasureError("soak crash: a SEED is needed, which is any number".to_owned()));
+    }
     let words =
         ["test", "--release", "--locked", "-p", "sigsum-store", "--test", "store", "crash::"];
     for seed in seeds {
@@ -66,4 +80,22 @@ pub(crate) fn target_directory(root: &Path) -> Result<PathBuf, MeasureError> {
     let metadata = command.manifest_path(root.join("Cargo.toml")).no_deps().exec();
     let metadata = metadata.map_err(|error| MeasureError(format!("cargo metadata: {error}")))?;
     Ok(metadata.target_directory.into_std_path_buf())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_soak_without_a_seed_or_with_one_that_is_no_number_is_a_mistake() {
+        for (seeds, text) in [
+            (&[][..], "a SEED is needed"),
+            (&["1", "x"], "x is no seed"),
+            (&["-1"], "-1 is no seed"),
+        ] {
+            let seeds: Vec<OsString> = seeds.iter().map(OsString::from).collect();
+            let refused = crash(Path::new("/nonexistent"), &seeds).unwrap_err().to_string();
+            assert!(refused.contains(text), "{refused}");
+        }
+    }
 }

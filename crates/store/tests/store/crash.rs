@@ -201,11 +201,10 @@ struct Effort {
 impl Effort {
     /// More of it, where `cargo xtask soak crash` asks for that.
     fn as_asked(self) -> Self {
-        let asked = std::env::var("SIGSUM_CRASH_SEED").ok();
-        match asked.and_then(|seed| seed.parse().ok()) {
-            Some(seed) => Self { step: self.step.div_ceil(8), mixtures: 20, seed },
-            None => self,
-        }
+        let Some(asked) = std::env::var_os("SIGSUM_CRASH_SEED") else { return self };
+        let seed = asked.to_str().and_then(|seed| seed.parse().ok());
+        let seed = seed.unwrap_or_else(|| panic!("SIGSUM_CRASH_SEED={asked:?} is no number"));
+        Self { step: self.step.div_ceil(8), mixtures: 20, seed }
     }
 }
 
