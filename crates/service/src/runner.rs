@@ -81,8 +81,9 @@ const BLOCKED_MS: u64 = 1_000;
 
 /// Runs `role` on a multi-threaded runtime until it returns. SIGINT and SIGTERM trigger the
 /// context's shutdown; the role then has to return within its own drain time. SIGHUP opens the log
-/// file anew and asks for a reload, or is the end as well: see [`Program::reloads`]. Where systemd started the process, it hears of the stop, and
-/// that the process is alive; that it is ready is for the role to say.
+/// file anew and asks for a reload, or is the end as well: see [`Program::reloads`]. Where systemd
+/// started the process, it hears of the stop, and that the process is alive; that it is ready is for
+/// the role to say.
 ///
 /// # Errors
 /// When the process cannot be set up, or the role fails.
