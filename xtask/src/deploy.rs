@@ -41,11 +41,7 @@ pub(crate) fn test(root: &Path, program: Option<&Path>) -> Result<Verdict, Strin
     if let Err(why) = Machine::is_possible() {
         return Ok(Verdict::Impossible(why));
     }
-    // What the probe above does not see, such as control groups that are not ours to make.
-    let machine = match Machine::boot(&package) {
-        Ok(machine) => machine,
-        Err(why) => return Ok(Verdict::Impossible(why)),
-    };
+    let machine = Machine::boot(&package)?;
     let commands = walk::commands(root)?;
     for command in &commands {
         machine.run(command)?;

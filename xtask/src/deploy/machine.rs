@@ -1,6 +1,6 @@
 //! A machine for one test: systemd as process 1 of namespaces of its own, over this machine's files
-//! with a layer in memory on top, and with a loopback network of its own. Whatever is done there is
-//! gone with it.
+//! with a layer in memory on top, a loopback network of its own, the few devices that any program
+//! needs, and settings of the kernel that it can read only. Whatever is done there is gone with it.
 
 use std::io::{BufRead as _, BufReader};
 use std::path::Path;
@@ -8,8 +8,8 @@ use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-/// A machine that is not up by then will not come up.
-const BOOT_LIMIT: Duration = Duration::from_secs(120);
+/// A machine that is not up by then will not come up; it takes seconds, and a busy host gets more.
+const BOOT_LIMIT: Duration = Duration::from_secs(300);
 /// A command that has not ended by then is given up.
 const COMMAND_LIMIT_S: u32 = 120;
 /// Where the package and the files of the walk are.
@@ -23,6 +23,16 @@ group=/sys/fs/cgroup/systemd
 mkdir "$group/sigsum-$$"
 echo $$ > "$group/sigsum-$$/cgroup.procs"
 exec unshare --cgroup --mount --pid --fork --uts --ipc --net sh -c "$0" sh "$@"
+"#;
+
+/// Makes a control group as the machine does, moves a process there, and removes it.
+const GROUP: &str = r#"
+set -e
+group=/sys/fs/cgroup/systemd
+[ -d "$group" ] || group=/sys/fs/cgroup
+mkdir "$group/sigsum-probe-$$"
+trap 'for try in 1 2 3 4 5 6 7 8 9 10; do rmdir "$group/sigsum-probe-$$" 2>/dev/null && break; sleep 0.1; done' EXIT
+sh -c 'echo $$ > "$0/cgroup.procs"' "$group/sigsum-probe-$$"
 "#;
 
 /// Becomes the machine. The layer is in memory, and so goes away with the mount namespace.
@@ -48,7 +58,25 @@ else
 fi
 mount -t tmpfs -o mode=755 tmpfs "$root/run"
 mount -t tmpfs tmpfs "$root/tmp"
-mount --rbind /dev "$root/dev"
+mount --bind "$root/proc/sys" "$root/proc/sys"
+mount -o remount,bind,ro "$root/proc/sys"
+if [ -e "$root/proc/sysrq-trigger" ]; then
+    mount --bind /dev/null "$root/proc/sysrq-trigger"
+fi
+mount -t tmpfs -o mode=755 tmpfs "$root/dev"
+for node in null zero full random urandom tty console; do
+    [ -e "/dev/$node" ] || continue
+    touch "$root/dev/$node"
+    mount --bind "/dev/$node" "$root/dev/$node"
+done
+mkdir "$root/dev/pts" "$root/dev/shm"
+mount -t devpts -o newinstance,ptmxmode=0666,mode=620 devpts "$root/dev/pts"
+mount -t tmpfs -o mode=1777 tmpfs "$root/dev/shm"
+ln -s pts/ptmx "$root/dev/ptmx"
+ln -s /proc/self/fd "$root/dev/fd"
+for number in 0:stdin 1:stdout 2:stderr; do
+    ln -s "/proc/self/fd/${number%%:*}" "$root/dev/${number#*:}"
+done
 # As on a machine that has booted: what systemd mounts for a service it finds again.
 mount --make-rshared "$root"
 exec chroot "$root" /usr/bin/env -i container=namespaces PATH=/usr/sbin:/usr/bin:/sbin:/bin \
@@ -82,18 +110,15 @@ impl Machine {
         let probe = "mount -t tmpfs tmpfs /mnt && mkdir /mnt/u /mnt/w /mnt/m && \
                      mount -t overlay overlay -o lowerdir=/,upperdir=/mnt/u,workdir=/mnt/w /mnt/m";
         let probe = ["--cgroup", "--mount", "--pid", "--fork", "--net", "sh", "-c", probe];
-        let output = Command::new("unshare").args(probe).output();
-        match output {
-            Ok(output) if output.status.success() => Ok(()),
-            Ok(output) => {
-                let said = String::from_utf8_lossy(&output.stderr).trim().to_owned();
-                Err(format!("namespaces with a layer over the file system are refused: {said}"))
-            }
-            Err(error) => Err(format!("unshare: {error}")),
-        }
+        let what = "namespaces with a layer over the file system are refused";
+        good(Command::new("unshare").args(probe), what)?;
+        good(Command::new("sh").args(["-c", GROUP]), "control groups are not ours to make")
     }
 
     /// Boots one, with this file in the directory in which commands are run.
+    ///
+    /// # Errors
+    /// It does not come up, though [`Self::is_possible`] said that it can.
     pub(super) fn boot(file: &Path) -> Result<Self, String> {
         let mut outer = Command::new("sh")
             .args(["-c", OUTER, INNER])
@@ -146,7 +171,7 @@ impl Machine {
         let output = Command::new("nsenter")
             .args(["--target", &init, "--all", "--root", "--wd"])
             .args(environment)
-            .args([path, "timeout", &limit, "bash", "-e", "-c", &script])
+            .args([path, "timeout", &limit, "bash", "-e", "-o", "pipefail", "-c", &script])
             .stdin(Stdio::null())
             .output()
             .map_err(|error| format!("nsenter: {error}"))?;
@@ -167,6 +192,15 @@ impl Machine {
             "journalctl --no-pager -n 60 -u 'sigsum-*'; systemctl status --no-pager 'sigsum-*'";
         let (_, units) = self.enter(units)?;
         Err(format!("`{line}` failed:\n{said}\n{units}"))
+    }
+}
+
+/// Runs a command that must be successful; else says what is not possible, and why.
+fn good(command: &mut Command, what: &str) -> Result<(), String> {
+    match command.output() {
+        Ok(output) if output.status.success() => Ok(()),
+        Ok(output) => Err(format!("{what}: {}", String::from_utf8_lossy(&output.stderr).trim())),
+        Err(error) => Err(format!("{what}: {error}")),
     }
 }
 

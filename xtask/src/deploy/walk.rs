@@ -10,9 +10,9 @@ pub(super) const CHECKS: &[&str] = &[
     // The units are well-formed, and as closed as they are meant to be.
     "systemd-analyze verify sigsum-log.service sigsum-log-secondary.service sigsum-witness.service \
      sigsum-log.socket",
-    "systemd-analyze security --no-pager --threshold=20 sigsum-log.service | tail -1",
-    "systemd-analyze security --no-pager --threshold=20 sigsum-witness.service | tail -1",
-    "systemd-analyze security --no-pager --threshold=20 sigsum-log-secondary.service | tail -1",
+    "systemd-analyze security --no-pager --threshold=18 sigsum-log.service | tail -1",
+    "systemd-analyze security --no-pager --threshold=18 sigsum-witness.service | tail -1",
+    "systemd-analyze security --no-pager --threshold=18 sigsum-log-secondary.service | tail -1",
     // The key is root's, and systemd hands it over.
     "runuser -u sigsum-log -- sh -c '! cat /etc/sigsum/log-key'",
     // A reload is one that systemd knows the end of; a bad file is shown and changes nothing.
@@ -30,6 +30,18 @@ pub(super) const CHECKS: &[&str] = &[
      systemctl stop sigsum-log; systemctl enable --now sigsum-log.socket; systemctl start sigsum-log; \
      for n in 1 2 3 4 5; do systemctl restart --no-block sigsum-log; \
      curl --fail --silent --show-error --output head http://localhost:6965/get-tree-head; done",
+    // A node that takes over: a backup is a follower's directory. What root would do there is refused,
+    // and the line that is shown instead works.
+    "systemctl stop sigsum-log.socket sigsum-log; cd /var/lib/sigsum-log; \
+     runuser -u sigsum-log -- sigsum log backup --data-dir data --to copy --key-file /etc/sigsum/log-key.pub; \
+     mv data old; mv copy data; \
+     line=$({ sigsum log promote --data-dir data --policy-file /etc/sigsum/log-policy 2>&1 || true; } \
+     | sed -n 's/^hint: as that user: //p'); echo \"$line\"; eval \"$line\"; \
+     systemctl start sigsum-log.socket sigsum-log; \
+     timeout 60 sh -c 'until curl --fail --silent http://localhost:6967/readyz; do :; done'; \
+     runuser -u sigsum-log -- sigsum log status",
+    "echo third > third; sigsum submit -p policy -k my-key third; \
+     sigsum verify -p policy -k my-key.pub third.proof < third",
     // It is installed over itself while it runs, as an upgrade is.
     "dpkg --install ./sigsum_*.deb; systemctl is-active sigsum-log",
     // Without the package, the data are there still.
