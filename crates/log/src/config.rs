@@ -4,6 +4,7 @@ mod admission;
 mod file;
 mod replication;
 mod secondary;
+mod tls;
 
 pub use admission::{AdmissionConfig, OneOrMore};
 pub use file::{
@@ -12,9 +13,10 @@ pub use file::{
 };
 pub use replication::{Follower, FollowerTable, KeySource, Replication};
 pub use secondary::SecondarySettings;
+pub use tls::AcmeTable;
 
 pub use sigsum_client::{DurationError, GoDuration};
-use sigsum_service::tls::TlsFiles;
+use sigsum_service::tls::TlsSource;
 use sigsum_store::Place;
 
 use std::path::PathBuf;
@@ -52,7 +54,7 @@ pub struct Config {
     /// Where the public endpoint listens, as `sigsum_service::listen::Endpoint` reads it.
     pub external: String,
     /// With which certificate that is served over TLS; `None` for plain HTTP behind a proxy.
-    pub tls: Option<TlsFiles>,
+    pub tls: Option<TlsSource>,
     /// Where metrics, health and the followers' get-leaves are served; `None` for nowhere.
     pub internal: Option<String>,
     /// Path in front of the public endpoints' names; slashes at its ends do not count.

@@ -10,7 +10,7 @@ use crate::witnesses::{self, WitnessSetupError, Witnesses};
 use arc_swap::ArcSwap;
 use sigsum_core::policy::Policy;
 use sigsum_service::clock::Clock;
-use sigsum_service::tls::{Certificate, Tls, TlsError};
+use sigsum_service::tls::{Certificate, Tls, TlsError, TlsFiles, TlsSource};
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -143,9 +143,12 @@ impl Reloader {
         Ok(reloaded)
     }
 
-    /// The certificate that is in the files now, which must be of use at this time.
+    /// The certificate that is in the files now, which must be of use at this time. A log that has
+    /// its certificate from an authority reads none.
     fn certificate(&self, new: &Config) -> Result<Option<Certificate>, TlsError> {
-        let (Some(_), Some(files)) = (&self.tls, &new.tls) else { return Ok(None) };
+        let current = self.current.lock().unwrap_or_else(PoisonError::into_inner);
+        let (Some(_), Some(files)) = (files(&current.config), files(new)) else { return Ok(None) };
+        drop(current);
         let certificate = Certificate::read(files)?;
         certificate.check_time(&*self.clock)?;
         Ok(Some(certificate))
@@ -193,7 +196,8 @@ impl Reloader {
                 ("internal-endpoint", old.internal == new.internal),
                 ("url-prefix", old.url_prefix == new.url_prefix),
                 ("sth-file", old.sth_file == new.sth_file),
-                ("tls-cert-file", old.tls.is_some() == new.tls.is_some()),
+                ("tls-cert-file", files(old).is_some() == files(new).is_some()),
+                ("acme", authority(old) == authority(new)),
                 ("followers", old.replication == new.replication),
             ]),
         }
@@ -210,9 +214,22 @@ fn running(old: &Config, new: Config) -> Config {
         url_prefix: old.url_prefix.clone(),
         sth_file: old.sth_file.clone(),
         replication: old.replication.clone(),
-        tls: new.tls.filter(|_| old.tls.is_some()).or_else(|| old.tls.clone()),
+        tls: new
+            .tls
+            .filter(|new| new.files().is_some() && files(old).is_some())
+            .or(old.tls.clone()),
         ..new
     }
+}
+
+/// The certificate's files, where they are somebody else's.
+fn files(config: &Config) -> Option<&TlsFiles> {
+    config.tls.as_ref().and_then(TlsSource::files)
+}
+
+/// Whom the certificate is from, where that is the log's to ask.
+fn authority(config: &Config) -> Option<&TlsSource> {
+    config.tls.as_ref().filter(|source| source.files().is_none())
 }
 
 fn same_storage(old: &Storage, new: &Storage) -> bool {

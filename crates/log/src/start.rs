@@ -34,7 +34,7 @@ use sigsum_service::metrics::{self as pages, MetricsError};
 use sigsum_service::runner;
 use sigsum_service::serve::{Limits, ServerHandle, spawn};
 use sigsum_service::shutdown::Shutdown;
-use sigsum_service::tls::{Certificate, Tls, TlsError};
+use sigsum_service::tls::{Tls, TlsError};
 use sigsum_store::{HeadStore as _, LeafLog as _, LogStore, Role, Store, StoreError};
 use std::io;
 use std::path::PathBuf;
@@ -148,7 +148,7 @@ fn metrics(
 /// [`StartError`].
 pub async fn start(config: Config, context: Context) -> Result<Handle, StartError> {
     config.check()?;
-    let (prefix, tls) = (Prefix::parse(&config.url_prefix)?, tls(&config)?);
+    let (prefix, tls) = (Prefix::parse(&config.url_prefix)?, tls(&config, &context.service)?);
     let log = context.signer.public_key();
     let peers = witnesses::resolve(context.witnesses.clone(), &context.policy)?;
     let sth = open::sth_file(&config);
@@ -296,8 +296,8 @@ impl<'a> Routers<'a> {
 }
 
 /// What clients are shown; `None` for plain HTTP.
-fn tls(config: &Config) -> Result<Option<Tls>, TlsError> {
-    config.tls.as_ref().map(|files| Certificate::read(files).map(Tls::new)).transpose()
+fn tls(config: &Config, service: &runner::Context) -> Result<Option<Tls>, TlsError> {
+    config.tls.as_ref().map(|source| Tls::open(source, &*service.clock)).transpose()
 }
 
 /// Binds the external and, where configured, the internal endpoint.

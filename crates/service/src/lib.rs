@@ -6,8 +6,9 @@
 //! [`axum::Router`] and gets back a bound address and a handle that drains.
 //!
 //! # Out of scope
-//! The protocol (`sigsum-api`), files (`sigsum-store`), arguments (`sigsum-cli`).
+//! The protocol (`sigsum-api`), how files are written (`sigsum-store`), arguments (`sigsum-cli`).
 
+pub mod acme;
 pub mod clock;
 pub mod health;
 pub mod http;

@@ -73,6 +73,12 @@ const ROWS: &[Row] = &[
         shown: "same verdict on Wycheproof, corner cases and 100 000 mutated signatures",
         module: "ed25519",
     },
+    Row {
+        ours: "log with TLS by ACME",
+        peer: "pebble, Let's Encrypt's test authority",
+        shown: "first certificate, restart, renewal under load; authority away, refusing, without memory",
+        module: "acme",
+    },
 ];
 
 /// What the test program prints behind the name of a test that takes long.

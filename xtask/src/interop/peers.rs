@@ -120,6 +120,16 @@ pub(super) const PEERS: &[Peer] = &[
         checkout: Checkout::Nothing,
         only_with: Some("log-go"),
     },
+    // The test authority of Let's Encrypt, and a name server for it.
+    Peer {
+        name: "pebble",
+        module: "github.com/letsencrypt/pebble/v2",
+        version: "v2.10.1",
+        packages: &["cmd/pebble", "cmd/pebble-challtestsrv"],
+        tags: "",
+        checkout: Checkout::Nothing,
+        only_with: None,
+    },
 ];
 
 impl Peer {

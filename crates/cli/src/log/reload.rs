@@ -7,6 +7,7 @@ use sigsum_log::config::Settings;
 use sigsum_log::{NewSettings, Reloader, Witnesses};
 use sigsum_service::logging::{Level, LogControl};
 use sigsum_service::reload::{Summary, Watched};
+use sigsum_service::tls::TlsSource;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -25,7 +26,8 @@ impl Loaded {
         let mut settings = settings(flags.clone())?;
         settings.policy_file.iter().for_each(|path| watched.add(path));
         settings.replication.key_files().for_each(|path| watched.add(path));
-        for file in settings.config.tls.iter().flat_map(|tls| [&tls.cert, &tls.key]) {
+        let files = settings.config.tls.as_ref().and_then(TlsSource::files);
+        for file in files.into_iter().flat_map(|files| [&files.cert, &files.key]) {
             watched.add(file);
         }
         // The list of suffixes is named in the file of limits.

@@ -170,7 +170,7 @@ fn listed(text: &str, heading: &str) -> Vec<String> {
 
 #[test]
 fn the_configuration_of_a_log_is_read_and_has_every_key() {
-    use sigsum_log::config::FileConfig;
+    use sigsum_log::config::{AcmeTable, FileConfig};
     let text = document("docs/log.md");
     for file in blocks(&text, "toml") {
         let parsed = FileConfig::parse(file).unwrap();
@@ -183,7 +183,7 @@ fn the_configuration_of_a_log_is_read_and_has_every_key() {
     let mut keys = listed(&text, "## Configuration file");
     keys.extend(listed(&text, "## Followers"));
     // Of a file that sets nothing, the debug form names every key.
-    let shown = format!("{:?}", FileConfig::default());
+    let shown = format!("{:?} {:?}", FileConfig::default(), AcmeTable::default());
     let before_none = shown.split(": None").map(|part| part.rsplit([' ', '{']).next().unwrap());
     let all: Vec<String> = before_none
         .filter(|key| key.starts_with(|c: char| c.is_ascii_lowercase()))
@@ -192,13 +192,15 @@ fn the_configuration_of_a_log_is_read_and_has_every_key() {
         .collect();
     assert!(all.len() > 10, "{all:?}");
     for key in &all {
-        let names = [key.clone(), format!("primary.{key}"), format!("secondary.{key}")];
+        let in_table = |table: &str| format!("{table}.{key}");
+        let names = [key.clone(), in_table("primary"), in_table("secondary"), in_table("acme")];
         assert!(names.iter().any(|name| keys.contains(name)), "docs/log.md lacks {key}: {keys:?}");
     }
     let tables = ["primary.followers", "primary.static-keys"];
     for key in keys.iter().filter(|key| !tables.contains(&key.as_str())) {
         let key = key.strip_prefix("primary.").unwrap_or(key);
         let key = key.strip_prefix("secondary.").unwrap_or(key);
+        let key = key.strip_prefix("acme.").unwrap_or(key);
         assert!(all.iter().any(|known| known == key), "docs/log.md has {key}, which is none");
     }
 }

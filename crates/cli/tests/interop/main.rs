@@ -15,6 +15,8 @@ mod fake;
 #[allow(dead_code, reason = "shared with the tests of the executable alone")]
 mod wire;
 
+mod acme;
+mod acme_rig;
 mod agents;
 mod both;
 mod cosigner;

@@ -38,7 +38,7 @@ pub enum OneOrMore {
 }
 
 impl OneOrMore {
-    fn texts(&self) -> &[String] {
+    pub(super) fn texts(&self) -> &[String] {
         match self {
             Self::One(text) => std::slice::from_ref(text),
             Self::More(texts) => texts,

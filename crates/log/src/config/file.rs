@@ -6,10 +6,11 @@
 
 use super::admission::{self, OneOrMore};
 use super::replication::{self, FollowerTable, KeySource, Replication};
+use super::tls::{self, AcmeTable};
 use super::{Config, GoDuration, LARGEST_MAX_RANGE, Storage};
 use serde::Deserialize;
 use serde::de::IgnoredAny;
-use sigsum_service::tls::TlsFiles;
+use sigsum_service::acme::AcmeConfigError;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -124,6 +125,29 @@ pub enum FileConfigError {
     /// A certificate without its key, or the other way round.
     #[error("only one of tls-cert-file and tls-key-file is set; TLS needs both")]
     HalfTls,
+    /// Two certificates for one endpoint.
+    #[error(
+        "tls-cert-file and [acme] are both set; remove the files to have a certificate from the \
+         authority, or [acme] to use theirs"
+    )]
+    TlsTwice,
+    /// Certificates by ACME, halfway.
+    #[error("acme.{key} is not set: {needed}")]
+    AcmeIncomplete {
+        /// The key.
+        key: &'static str,
+        /// What it is needed for.
+        needed: &'static str,
+    },
+    /// An authority's terms, which nobody has agreed to.
+    #[error(
+        "acme.agree-to-terms is not true: an authority gives certificates to those alone who agree \
+         to its terms; read them (its directory names them), and set it to true"
+    )]
+    AcmeTerms,
+    /// Certificates by ACME that cannot be asked for.
+    #[error("[acme]: {0}")]
+    Acme(#[from] AcmeConfigError),
     /// A time in which nothing can be done.
     #[error("{key} must be at least 1ms; 10s is usual")]
     TooShort {
@@ -231,6 +255,8 @@ pub struct FileConfig {
     pub tls_cert_file: Option<PathBuf>,
     /// Ours: its key.
     pub tls_key_file: Option<PathBuf>,
+    /// Ours: `[acme]`, for a certificate from an authority.
+    pub acme: Option<AcmeTable>,
     /// Ignored: there is no Trillian.
     pub trillian_rpc_server: Option<String>,
     /// `ephemeral` for memory; empty or absent for the data directory.
@@ -282,7 +308,9 @@ impl FileConfig {
         let secondary = file.secondary.unknown.keys().map(|key| format!("secondary.{key}"));
         let followers = file.primary.followers.iter().flat_map(|table| table.unknown.keys());
         let followers = followers.map(|key| format!("primary.followers.{key}"));
-        let unknown = file.unknown.keys().cloned().chain(primary).chain(followers);
+        let acme = file.acme.iter().flat_map(|table| table.unknown.keys());
+        let acme = acme.map(|key| format!("acme.{key}"));
+        let unknown = file.unknown.keys().cloned().chain(acme).chain(primary).chain(followers);
         let unknown: Vec<_> = unknown.chain(secondary).collect();
         if unknown.is_empty() { Ok(file) } else { Err(FileConfigError::UnknownKeywords(unknown)) }
     }
@@ -307,11 +335,7 @@ impl FileConfig {
         config.external = self.external_endpoint.unwrap_or_else(|| DEFAULT_EXTERNAL.into());
         config.internal = Some(self.internal_endpoint.unwrap_or_else(|| DEFAULT_INTERNAL.into()));
         config.url_prefix = self.url_prefix.unwrap_or_default();
-        config.tls = match (self.tls_cert_file, self.tls_key_file) {
-            (Some(cert), Some(key)) => Some(TlsFiles { cert, key }),
-            (None, None) => None,
-            _ => return Err(FileConfigError::HalfTls),
-        };
+        config.tls = tls::read(self.tls_cert_file, self.tls_key_file, self.acme.as_ref())?;
         config.interval = self.interval.map_or(config.interval, |d| d.0);
         config.timeout = self.timeout.map_or(config.timeout, |d| d.0);
         config.min_interval = self.primary.min_interval.map_or(config.min_interval, |d| d.0);

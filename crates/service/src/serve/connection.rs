@@ -58,7 +58,8 @@ pub(super) async fn run(stream: Stream, tls: Option<Tls>, setup: Setup, member: 
     match Application::of(&stream) {
         // On the heap: the state of TLS is larger than that of everything else here.
         Some(Application::Http) => Box::pin(serve_http(stream, setup, member)).await,
-        None => {}
+        // The handshake was all (RFC 8737 section 3).
+        Some(Application::Acme) | None => {}
     }
 }
 

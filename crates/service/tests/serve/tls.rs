@@ -9,13 +9,14 @@ use axum::Router;
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair, date_time_ymd};
 use rustls::pki_types::ServerName;
 use rustls::{ClientConfig, RootCertStore};
+use sigsum_service::acme::AcmeConfig;
 use sigsum_service::clock::{Clock, ManualClock};
 use sigsum_service::http::{finish, get, text};
 use sigsum_service::listen::Endpoint;
 use sigsum_service::runner::Context;
 use sigsum_service::serve::{Limits, ServerHandle, spawn};
 use sigsum_service::shutdown::Shutdown;
-use sigsum_service::tls::{Certificate, Tls, TlsError, TlsFiles};
+use sigsum_service::tls::{Certificate, Tls, TlsError, TlsFiles, TlsSource};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
@@ -230,4 +231,35 @@ async fn a_node_is_not_ready_while_its_certificate_is_not_valid() {
     until(&|| waits() && shown("1767225600")).await;
     tls.replace(read("new", (2026, 2027)));
     until(&|| !waits() && shown("1798761600")).await;
+}
+
+#[tokio::test]
+async fn a_node_that_waits_for_its_certificate_refuses_handshakes_and_says_so() {
+    let dir = tempfile::tempdir().unwrap();
+    let clock = Arc::new(ManualClock::at_s(NOW_S));
+    let context = Context::new(Arc::clone(&clock) as Arc<dyn Clock>);
+    let config = AcmeConfig {
+        names: vec!["localhost".parse().unwrap()],
+        dir: dir.path().join("acme"),
+        contact: Vec::new(),
+        // A port at which nobody listens: it takes privileges.
+        directory_url: "https://127.0.0.1:1/dir".to_owned(),
+        ca_file: None,
+    };
+    let tls = Tls::open(&TlsSource::Acme(config.clone()), &*clock).unwrap();
+    let second = Tls::open(&TlsSource::Acme(config), &*clock).unwrap_err();
+    assert!(second.to_string().contains("locked by another process"), "{second}");
+    tls.watch(&context, "sigsum_test").unwrap();
+    let (_server, address) = start(&tls, Limits::default()).await;
+    for protocols in [&[&b"h2"[..]][..], &[b"acme-tls/1"], &[b"h2", b"acme-tls/1"], &[]] {
+        assert!(connect(&Authority::new(), address, protocols).await.is_err());
+    }
+    let limit = tokio::time::Instant::now() + Duration::from_secs(60);
+    while !context.metrics.encode().contains("sigsum_test_acme_failing 1\n") {
+        assert!(tokio::time::Instant::now() < limit);
+        tokio::task::yield_now().await;
+    }
+    let waiting = context.health.waiting();
+    assert!(waiting.iter().any(|(_, why)| why.contains("no certificate yet")), "{waiting:?}");
+    assert!(context.metrics.encode().contains("sigsum_test_acme_orders_total 0\n"));
 }
