@@ -16,18 +16,21 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
 
-/// What the request handlers take from the configuration, at every request.
+/// What the request handlers, and who looks after the log, take from the configuration each time anew.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct ServiceRules {
     /// Leaves in one get-leaves response.
     pub(crate) max_range: u64,
     /// How long a submission waits for its commit.
     pub(crate) commit_timeout: Duration,
+    /// The log's refresh.
+    pub(crate) interval: Duration,
 }
 
 impl ServiceRules {
     pub(crate) fn of(config: &Config) -> Self {
-        Self { max_range: config.max_range, commit_timeout: config.timeout }
+        let Config { max_range, timeout: commit_timeout, interval, .. } = *config;
+        Self { max_range, commit_timeout, interval }
     }
 }
 

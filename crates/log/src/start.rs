@@ -178,7 +178,7 @@ pub async fn start(config: Config, context: Context) -> Result<Handle, StartErro
     let signer = watched_signer(&context, &metrics);
     let live = Live::new(&store, &served, &heads, &signer, &rules);
     let board = board(&config, &context, &prefix, live, &gate);
-    let watch = Watch::new(&board, &metrics, config.interval).run(shutdown.clone());
+    let watch = Watch::new(&board, &metrics).run(shutdown.clone());
     let publisher = Publisher {
         engine: engine(&config, &context, &peers, restored),
         maker: maker(&config, signer, store.clone(), sth),

@@ -17,20 +17,23 @@ const SHORTEST_PAUSE: Duration = Duration::from_secs(1);
 pub(crate) struct Watch {
     board: Arc<Board>,
     metrics: Arc<LogMetrics>,
-    interval: Duration,
 }
 
 impl Watch {
-    /// `interval` is the log's refresh: a key that cannot be used is noticed within one.
-    pub(crate) fn new(board: &Arc<Board>, metrics: &Arc<LogMetrics>, interval: Duration) -> Self {
-        Self { board: board.clone(), metrics: metrics.clone(), interval }
+    pub(crate) fn new(board: &Arc<Board>, metrics: &Arc<LogMetrics>) -> Self {
+        Self { board: board.clone(), metrics: metrics.clone() }
+    }
+
+    /// The log's refresh, which a reload may change: a key that cannot be used is noticed within one.
+    fn interval(&self) -> Duration {
+        self.board.live.rules.load().interval
     }
 
     /// Looks until the shutdown.
     pub(crate) async fn run(self, shutdown: Shutdown) {
-        let pause = self.interval.clamp(SHORTEST_PAUSE, LONGEST_PAUSE);
         while !shutdown.is_triggered() {
             self.look();
+            let pause = self.interval().clamp(SHORTEST_PAUSE, LONGEST_PAUSE);
             tokio::select! {
                 () = shutdown.triggered() => break,
                 () = tokio::time::sleep(pause) => {}
@@ -54,7 +57,7 @@ impl Watch {
     async fn check_signer(&self) {
         let (signer, store) = (&self.board.live.signer, &self.board.live.store);
         let timeout = self.board.live.rules.load().commit_timeout;
-        if self.board.is_closed() || signer.signed_within(self.interval) {
+        if self.board.is_closed() || signer.signed_within(self.interval()) {
             return;
         }
         let Some(head) = store.load_head() else { return };

@@ -8,7 +8,7 @@ use sigsum_core::wire::witness::AddCheckpointRequest;
 use sigsum_core::{PublicKey, Signature, TreeSize};
 use sigsum_keys::{SignError, Signer};
 use sigsum_log::engine::peer::Condition;
-use sigsum_log::{Overview, WitnessPeer, Witnesses};
+use sigsum_log::{NewSettings, Overview, WitnessPeer, Witnesses};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -208,4 +208,24 @@ async fn a_key_that_goes_away_is_noticed_while_nobody_submits() {
     assert!(get(log.internal(), "/metrics").await.text().contains("sigsum_log_signer_failing 0"));
     assert_eq!(get(log.internal(), "/readyz").await.status, 200);
     assert_eq!(log.handle.overview().signer.problem, None);
+}
+
+#[tokio::test]
+async fn an_interval_that_is_changed_counts_for_the_look_at_the_key_too() {
+    let mut setup = Setup::new(1, 1);
+    setup.config.interval = Duration::from_secs(3600);
+    let signer = Arc::new(Removable::default());
+    let mut context = setup.context();
+    context.signer = signer.clone();
+    let (metrics, witnesses) = (context.service.metrics.clone(), context.witnesses.clone());
+    let handle = sigsum_log::start(setup.config.clone(), context).await.expect("starts");
+    let log = TestLog { handle, metrics, policy: setup.policy.clone() };
+    log.published(0).await;
+    signer.is_away.store(true, Ordering::SeqCst);
+    setup.config.interval = Duration::from_secs(1);
+    let new = NewSettings { config: setup.config.clone(), policy: setup.policy, witnesses };
+    let reloaded = log.handle.reloader().reload(new).await.expect("taken up");
+    assert_eq!(reloaded.changed, ["interval"]);
+    let limit = Duration::from_secs(60);
+    tokio::time::timeout(limit, until_key(&log, false)).await.expect("noticed");
 }
