@@ -127,7 +127,7 @@ pub struct Usage {
 }
 
 /// All counters of a log.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct Quota {
     windows: HashMap<Bucket, Window>,
     public: usize,
@@ -263,7 +263,15 @@ impl Quota {
     pub fn fullest(&self, now: QuotaTime, count: usize) -> Vec<Usage> {
         let now = now.max(self.now);
         let mut all: Vec<_> = self.windows.iter().map(|(b, w)| (w.leaves(now), b)).collect();
-        all.sort_by(|(left, a), (right, b)| right.cmp(left).then_with(|| a.cmp(b)));
+        let order = |(left, a): &(u64, &Bucket), (right, b): &(u64, &Bucket)| {
+            right.cmp(left).then_with(|| a.cmp(b))
+        };
+        // Submissions wait meanwhile: only what is shown is sorted.
+        if all.len() > count {
+            all.select_nth_unstable_by(count, order);
+            all.truncate(count);
+        }
+        all.sort_by(order);
         let usage = |(leaves, bucket): (u64, &Bucket)| Usage { bucket: bucket.clone(), leaves };
         all.into_iter().take(count).filter(|(leaves, _)| *leaves > 0).map(usage).collect()
     }

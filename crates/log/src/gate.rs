@@ -9,8 +9,8 @@ use crate::tokens::{Resolver, TokenChecker, TokenRefusal};
 use sigsum_api::ApiError;
 use sigsum_core::KeyHash;
 use sigsum_core::token::SubmitToken;
-use sigsum_limits::{Exceeded, LimitKind, Quota, QuotaTime, Unlisted};
-use sigsum_store::{Place, StoreError};
+use sigsum_limits::{Domain, Exceeded, LimitKind, Quota, QuotaTime, Unlisted};
+use sigsum_store::Place;
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
@@ -37,8 +37,8 @@ impl Gate {
             Storage::Ephemeral => None,
         };
         let is_limited = loaded.is_some();
-        let open = move || place.map(|place| Keeper::open(place, is_limited, clock)).transpose();
-        let kept = beside(open).await.map_err(StartError::Thread)?.map_err(StoreError::from)?;
+        let open = move || place.map(|place| Keeper::open(place, is_limited, clock));
+        let kept = beside(open).await.map_err(StartError::Thread)?;
         let (keeper, quota, now) = match kept {
             Some((keeper, kept)) => (Some(keeper), kept.quota, kept.now),
             None => (None, Quota::new(), QuotaTime(0)),
@@ -75,7 +75,7 @@ impl Gate {
 
     /// What everybody may know of the limits, for the status pages.
     pub(crate) fn public_section(&self) -> Section {
-        section("Limits", true, limits::public_rows(self.limits.status().as_ref()))
+        section("Limits", true, limits::public_rows(self.limits.rules().as_ref()))
     }
 
     /// Who used how much, for the operator.

@@ -227,8 +227,8 @@ fn board(
 ) -> Arc<Board> {
     let board = Board::new(config, context, prefix, live);
     let (public, internal) = (gate.clone(), gate.clone());
-    board.add_section(Box::new(move || public.public_section()));
-    board.add_section(Box::new(move || internal.counters_section()));
+    board.add_section(true, move || public.public_section());
+    board.add_section(false, move || internal.counters_section());
     Arc::new(board)
 }
 

@@ -23,7 +23,7 @@ impl Group {
 }
 
 /// A counter's last 24 hours.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct Window {
     groups: VecDeque<Group>,
     /// Sum of the groups.

@@ -2,7 +2,7 @@
 
 use super::Limits;
 use crate::status::bytes_text;
-use sigsum_limits::Bucket;
+use sigsum_limits::{Bucket, Usage};
 
 /// Counters in a status: what an operator looks at first, and no more than fits a page.
 const SHOWN_COUNTERS: usize = 20;
@@ -42,8 +42,18 @@ pub struct CounterStatus {
 }
 
 impl Limits {
-    /// The limits in force; `None` where nobody is limited.
+    /// The limits in force and who used them most; `None` where nobody is limited.
     pub(crate) fn status(&self) -> Option<LimitsStatus> {
+        let rules = self.rules()?;
+        let now = self.inner.clock.now();
+        let fullest = self.inner.quota().fullest(now, SHOWN_COUNTERS);
+        let counter = |usage: Usage| CounterStatus { bucket: usage.bucket, leaves: usage.leaves };
+        Some(LimitsStatus { fullest: fullest.into_iter().map(counter).collect(), ..rules })
+    }
+
+    /// The limits in force alone, without a look at the counters: however often somebody asks, no
+    /// submission waits.
+    pub(crate) fn rules(&self) -> Option<LimitsStatus> {
         let loaded = self.inner.loaded.load_full()?;
         let file = loaded.rules.file();
         let listed = file.keys.values().chain(file.domains.values());
@@ -55,8 +65,6 @@ impl Limits {
         };
         let all = public.map(|public| public.saturating_add(listed));
         let most = all.into_iter().chain(file.global.map(u64::from)).min();
-        let now = self.inner.clock.now();
-        let fullest = self.inner.quota().fullest(now, SHOWN_COUNTERS);
         Some(LimitsStatus {
             file: loaded.path.display().to_string(),
             keys: file.keys.len(),
@@ -66,10 +74,7 @@ impl Limits {
             global: file.global,
             global_public: file.global_public,
             most_bytes_per_day: most.map(|leaves| leaves.saturating_mul(BYTES_PER_LEAF)),
-            fullest: fullest
-                .into_iter()
-                .map(|usage| CounterStatus { bucket: usage.bucket, leaves: usage.leaves })
-                .collect(),
+            fullest: Vec::new(),
         })
     }
 }

@@ -109,7 +109,7 @@ impl Kept {
     }
 
     fn start(&self, text: &str) -> (Limits, KeeperThread) {
-        let (keeper, kept) = Keeper::open(self.place.clone(), true, self.clock.clone()).unwrap();
+        let (keeper, kept) = Keeper::open(self.place.clone(), true, self.clock.clone());
         let metrics = metrics(&Registry::new());
         let limits = Limits::new(Some(loaded(text)), kept.quota, kept.now, metrics);
         let thread = keeper.start(&limits).unwrap();
@@ -150,10 +150,66 @@ async fn damaged_counters_do_not_keep_the_log_from_starting() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn counters_that_cannot_be_read_are_not_replaced() {
+    let dir = tempfile::tempdir().unwrap();
+    let kept = Kept::new(&dir);
+    let text = format!("key {KEY} 1");
+    let (limits, mut thread) = kept.start(&text);
+    assert!(add(&limits, KEY));
+    thread.stop();
+    // What was added to the snapshot cannot be read, as on a disk that fails.
+    let added = kept.place.private_dir("quota").unwrap().names().unwrap();
+    let added = added.iter().find(|name| name.starts_with("added-")).unwrap().clone();
+    let (path, aside) = (dir.path().join("quota").join(&added), dir.path().join("aside"));
+    std::fs::rename(&path, &aside).unwrap();
+    std::fs::create_dir(&path).unwrap();
+    let (limits, mut thread) = kept.start(&text);
+    assert!(add(&limits, KEY), "nothing is known of what was counted");
+    thread.stop();
+    std::fs::remove_dir(&path).unwrap();
+    std::fs::rename(&aside, &path).unwrap();
+    let (limits, mut thread) = kept.start(&text);
+    assert!(!add(&limits, KEY), "what was counted first is there still");
+    thread.stop();
+}
+
+#[tokio::test(start_paused = true)]
+async fn counters_that_cannot_be_written_are_known_and_saved_once_they_can() {
+    let dir = tempfile::tempdir().unwrap();
+    let kept = Kept::new(&dir);
+    let text = format!("key {KEY} 2");
+    let (limits, mut thread) = kept.start(&text);
+    assert!(add(&limits, KEY));
+    thread.stop();
+    // No snapshot can be written, as on a disk that is full.
+    let blocked = dir.path().join("quota/.snapshot.tmp");
+    std::fs::create_dir(&blocked).unwrap();
+    let (limits, mut thread) = kept.start(&text);
+    std::fs::remove_dir(&blocked).unwrap();
+    assert!(add(&limits, KEY) && !add(&limits, KEY), "the first is counted still");
+    thread.stop();
+    let (limits, mut thread) = kept.start(&text);
+    assert!(!add(&limits, KEY), "and so is the second");
+    thread.stop();
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_everybody_may_know_is_told_while_the_counters_are_in_use() {
+    let limits = limits(&format!("key {KEY} 5"));
+    let counters = limits.inner.quota();
+    let (told, heard) = std::sync::mpsc::channel();
+    let asked = limits.clone();
+    std::thread::spawn(move || told.send(public_rows(asked.rules().as_ref())));
+    let rows = heard.recv_timeout(Duration::from_secs(60)).unwrap();
+    drop(counters);
+    assert!(!rows.is_empty());
+}
+
+#[tokio::test(start_paused = true)]
 async fn limits_that_come_later_are_kept_too() {
     let dir = tempfile::tempdir().unwrap();
     let kept = Kept::new(&dir);
-    let (keeper, _) = Keeper::open(kept.place.clone(), false, kept.clock.clone()).unwrap();
+    let (keeper, _) = Keeper::open(kept.place.clone(), false, kept.clock.clone());
     assert_eq!(kept.place.names().unwrap(), Vec::<String>::new(), "nothing is made unasked");
     let limits = Limits::new(None, Quota::new(), QuotaTime(0), metrics(&Registry::new()));
     let mut thread = keeper.start(&limits).unwrap();

@@ -26,7 +26,7 @@ pub(super) fn routes(router: Router<Arc<External>>, prefix: &Prefix) -> Router<A
 }
 
 async fn show(State(external): State<Arc<External>>) -> Response {
-    render(&external.board.overview(), &external.prefix).finish(CACHING)
+    render(&external.board.public_overview(), &external.prefix).finish(CACHING)
 }
 
 async fn to_prefix(State(external): State<Arc<External>>) -> Response {

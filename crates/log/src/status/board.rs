@@ -23,7 +23,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::watch;
 
 /// Tells a section, anew each time.
-pub(crate) type SectionSource = Box<dyn Fn() -> Section + Send + Sync>;
+#[derive(Clone)]
+struct SectionSource {
+    is_public: bool,
+    tell: Arc<dyn Fn() -> Section + Send + Sync>,
+}
 
 /// The parts of a running log that the overview is about.
 pub(crate) struct Live {
@@ -105,16 +109,32 @@ impl Board {
 
     /// Shows how the followers do.
     pub(crate) fn show_followers(&self, replication: Arc<Replication>) {
-        self.add_section(Box::new(move || followers::section(&replication.status())));
+        self.add_section(false, move || followers::section(&replication.status()));
     }
 
-    /// Adds a section to the pages; it is told anew each time somebody looks.
-    pub(crate) fn add_section(&self, source: SectionSource) {
+    /// Adds a section to the pages, that for everybody or the operator's alone; it is told anew each
+    /// time somebody looks.
+    pub(crate) fn add_section(
+        &self,
+        is_public: bool,
+        tell: impl Fn() -> Section + Send + Sync + 'static,
+    ) {
+        let source = SectionSource { is_public, tell: Arc::new(tell) };
         self.sections.lock().unwrap_or_else(PoisonError::into_inner).push(source);
     }
 
     /// How the log does now.
     pub(crate) fn overview(&self) -> Overview {
+        Overview { disk: self.disk(), ..self.gather(false) }
+    }
+
+    /// The same for everybody. Whoever asks for it again and again costs the log no more than that:
+    /// what is not shown is not looked at.
+    pub(crate) fn public_overview(&self) -> Overview {
+        self.gather(true)
+    }
+
+    fn gather(&self, is_public: bool) -> Overview {
         let now_s = self.clock.now_s();
         let heads = self.live.heads.borrow().clone();
         let waiting = self.health.waiting().into_iter();
@@ -122,7 +142,7 @@ impl Board {
         let committed_size = self.live.store.committed_size().0;
         let growth = samples.growth(now_s, committed_size);
         drop(samples);
-        let sections = self.sections.lock().unwrap_or_else(PoisonError::into_inner);
+        let sources = self.sections.lock().unwrap_or_else(PoisonError::into_inner).clone();
         Overview {
             software_version: self.software_version.clone(),
             key_hash: self.live.signer.public_key().key_hash().to_hex(),
@@ -138,9 +158,9 @@ impl Board {
             signer: self.live.signer.status(),
             quorum: self.quorum(&heads),
             witnesses: self.witnesses(&heads),
-            disk: self.disk(),
+            disk: None,
             max_range: self.live.rules.load().max_range,
-            sections: sections.iter().map(|source| source()).collect(),
+            sections: told(&sources, is_public),
         }
     }
 
@@ -200,6 +220,12 @@ impl Board {
     }
 }
 
+/// Tells all sections, or those for everybody.
+fn told(sources: &[SectionSource], is_public: bool) -> Vec<Section> {
+    let shown = sources.iter().filter(|source| source.is_public || !is_public);
+    shown.map(|source| (source.tell)()).collect()
+}
+
 /// A witness's condition in a word or two.
 fn state(known: Option<&WitnessStatus>) -> &'static str {
     match known.map(|status| status.condition) {
@@ -220,5 +246,27 @@ fn problem(status: &WitnessStatus) -> Option<String> {
             "knows a tree of size {size}, larger than this log signed: the data directory is an \
              old copy, or another log runs with this key"
         )),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_not_for_everybody_is_not_even_looked_at_for_them() {
+        let looks = Arc::new(Mutex::new(Vec::new()));
+        let source = |is_public, title: &'static str| {
+            let looks = looks.clone();
+            let tell = move || {
+                looks.lock().unwrap().push(title);
+                Section { title: title.to_owned(), is_public, rows: Vec::new() }
+            };
+            SectionSource { is_public, tell: Arc::new(tell) }
+        };
+        let sources = [source(true, "limits"), source(false, "counters")];
+        assert_eq!(told(&sources, true).len(), 1);
+        assert_eq!(*looks.lock().unwrap(), ["limits"]);
+        assert_eq!(told(&sources, false).len(), 2);
     }
 }

@@ -105,6 +105,23 @@ async fn leaves_that_cannot_be_stored_cost_nothing() {
 }
 
 #[tokio::test]
+async fn a_full_disk_keeps_no_limited_log_from_starting() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let (disk, mut setup) = super::disk::setup();
+    disk.fill(true);
+    setup.config.admission = config(dir.path(), "key KEY 2");
+    let log = setup.start().await;
+    disk.fill(false);
+    log.guard_passed().await;
+    add(&log, 1).await.expect("taken");
+    add(&log, 2).await.expect("taken");
+    log.stop().await;
+    let log = setup.start().await;
+    log.guard_passed().await;
+    assert!(is_limited(&add(&log, 3).await), "saved once there was room");
+}
+
+#[tokio::test]
 async fn a_forged_leaf_is_refused_before_its_token_costs_a_question() {
     let dir = tempfile::tempdir().expect("a directory");
     let (_setup, log) = limited(dir.path(), "key KEY 1").await;
