@@ -65,6 +65,12 @@ impl Rules {
         self.suffixes.as_ref().map(SuffixList::len)
     }
 
+    /// Whether the longest `domain` line about this domain lets anybody in.
+    pub fn has_line(&self, domain: &Domain) -> bool {
+        let lines = &self.file.domains;
+        domain.and_above().find_map(|name| lines.get(name)).is_some_and(|per_day| *per_day > 0)
+    }
+
     /// The limits for a leaf with this key; `domain` is that of a token that was verified.
     ///
     /// # Errors

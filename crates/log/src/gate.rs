@@ -48,8 +48,10 @@ impl Gate {
         let keeper = keeper.map_err(StartError::Thread)?;
         let resolver = Arc::new(Resolver::new(config.admission.dns_resolvers.clone()));
         let keys = config.admission.static_keys.clone();
-        let tokens = TokenChecker::new(log, resolver, keys, metrics.tokens.clone());
-        if let Some(status) = limits.status() {
+        let lines = limits.clone();
+        let is_listed = Arc::new(move |domain: &Domain| lines.has_line(domain));
+        let tokens = TokenChecker::new(log, (resolver, keys), is_listed, metrics.tokens.clone());
+        if let Some(status) = limits.rules() {
             tracing::info!(
                 file = status.file,
                 keys = status.keys,
@@ -163,7 +165,7 @@ fn seconds(time: Duration) -> u64 {
 mod tests {
     use super::*;
     use sigsum_core::Signature;
-    use sigsum_limits::{Bucket, Domain};
+    use sigsum_limits::Bucket;
 
     const KEY: KeyHash = KeyHash::new([0xab; 32]);
 

@@ -106,6 +106,11 @@ impl Limits {
         current.as_deref().map(|current| &current.rules) == loaded.map(|loaded| &loaded.rules)
     }
 
+    /// Whether a `domain` line lets this domain in, with those below it.
+    pub(crate) fn has_line(&self, domain: &Domain) -> bool {
+        self.inner.loaded.load().as_deref().is_some_and(|loaded| loaded.rules.has_line(domain))
+    }
+
     /// Reserves places for a leaf that is new; `domain` is that of a valid token.
     pub(crate) fn admit(&self, key: &KeyHash, domain: Option<&Domain>) -> Result<Permit, Refused> {
         let Some(loaded) = &*self.inner.loaded.load() else {

@@ -32,6 +32,9 @@ const STALE_WAIT: Duration = Duration::from_millis(500);
 const MAX_LOOK_UPS: usize = 512;
 /// Look-ups at a time of domains that leaves were taken from, which no flood of others takes away.
 const MAX_KNOWN_LOOK_UPS: usize = 128;
+/// Look-ups at a time of domains that a `domain` line of the rate-limit file lets in: after a restart no leaf
+/// was taken from any domain, and a flood of others must not shut these out.
+const MAX_LISTED_LOOK_UPS: usize = 128;
 /// When to come back where no look-up could be started.
 const BUSY_RETRY: Duration = Duration::from_secs(1);
 /// Time between two lines in the operator's log about DNS.
@@ -96,6 +99,9 @@ pub(crate) enum TokenRefusal {
 /// Keys of the configuration, by domain.
 pub(crate) type StaticKeys = HashMap<Domain, Vec<PublicKey>>;
 
+/// Whether the operator lets a domain in by its name.
+pub(crate) type IsListed = Arc<dyn Fn(&Domain) -> bool + Send + Sync>;
+
 /// Where tokens are checked.
 #[derive(Clone)]
 pub(crate) struct TokenChecker {
@@ -109,6 +115,8 @@ struct Inner {
     flights: Mutex<HashMap<String, Flight>>,
     slots: Arc<Semaphore>,
     known_slots: Arc<Semaphore>,
+    listed_slots: Arc<Semaphore>,
+    is_listed: IsListed,
     metrics: TokenMetrics,
     reported: Mutex<Option<Instant>>,
 }
@@ -127,8 +135,8 @@ struct Busy;
 impl TokenChecker {
     pub(crate) fn new(
         log: PublicKey,
-        lookup: Arc<dyn KeyLookup>,
-        static_keys: StaticKeys,
+        (lookup, static_keys): (Arc<dyn KeyLookup>, StaticKeys),
+        is_listed: IsListed,
         metrics: TokenMetrics,
     ) -> Self {
         let inner = Inner {
@@ -138,6 +146,8 @@ impl TokenChecker {
             flights: Mutex::default(),
             slots: Arc::new(Semaphore::new(MAX_LOOK_UPS)),
             known_slots: Arc::new(Semaphore::new(MAX_KNOWN_LOOK_UPS)),
+            listed_slots: Arc::new(Semaphore::new(MAX_LISTED_LOOK_UPS)),
+            is_listed,
             metrics,
             reported: Mutex::default(),
         };
@@ -261,16 +271,14 @@ impl TokenChecker {
         if let Some(flight) = flights.get(name) {
             return Ok(flight.clone());
         }
-        let is_known = self.inner.cache().is_trusted(name);
-        let slots = if is_known { &self.inner.known_slots } else { &self.inner.slots };
-        let slot = Arc::clone(slots).try_acquire_owned().map_err(|_| Busy)?;
+        let slot = Arc::clone(self.inner.slots(name)).try_acquire_owned().map_err(|_| Busy)?;
         let (landed, flight) = watch::channel(None);
         flights.insert(name.to_owned(), flight.clone());
-        let (inner, name) = (Arc::clone(&self.inner), name.to_owned());
+        let landing = Landing { inner: Arc::clone(&self.inner), name: name.to_owned() };
         // A task of its own: the request that asked first may be given up, others still wait.
         tokio::spawn(async move {
-            let news = inner.look_up(&name).await;
-            lock(&inner.flights).remove(&name);
+            let news = landing.inner.look_up(&landing.name).await;
+            drop(landing);
             landed.send_replace(Some(news));
             drop(slot);
         });
@@ -278,9 +286,30 @@ impl TokenChecker {
     }
 }
 
+/// Ends a look-up however it ended, so that the next request begins another.
+struct Landing {
+    inner: Arc<Inner>,
+    name: String,
+}
+
+impl Drop for Landing {
+    fn drop(&mut self) {
+        lock(&self.inner.flights).remove(&self.name);
+    }
+}
+
 impl Inner {
     fn cache(&self) -> MutexGuard<'_, Cache> {
         lock(&self.cache)
+    }
+
+    /// Which look-ups this one takes a place of.
+    fn slots(&self, name: &str) -> &Arc<Semaphore> {
+        if self.cache().is_trusted(name) {
+            return &self.known_slots;
+        }
+        let is_listed = Domain::parse(name).is_ok_and(|domain| (self.is_listed)(&domain));
+        if is_listed { &self.listed_slots } else { &self.slots }
     }
 
     async fn look_up(&self, name: &str) -> LookedUp {

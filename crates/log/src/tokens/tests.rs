@@ -6,7 +6,7 @@ use crate::metrics::LogMetrics;
 use sigsum_core::token::token_signing_bytes;
 use sigsum_keys::{Ed25519Signer, SigningSeed};
 use sigsum_service::metrics::Registry;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use tokio::sync::Notify;
 use tokio::time::advance;
 
@@ -39,6 +39,7 @@ fn failed() -> LookedUp {
 struct FakeDns {
     says: Mutex<LookedUp>,
     asked: AtomicUsize,
+    panics: AtomicBool,
     /// Whether it waits to be told to answer.
     slow: Mutex<Option<Arc<Notify>>>,
 }
@@ -48,6 +49,7 @@ impl FakeDns {
         Arc::new(Self {
             says: Mutex::new(says),
             asked: AtomicUsize::new(0),
+            panics: AtomicBool::new(false),
             slow: Mutex::default(),
         })
     }
@@ -65,6 +67,7 @@ impl FakeDns {
 impl KeyLookup for FakeDns {
     async fn look_up(&self, _domain: &str) -> LookedUp {
         self.asked.fetch_add(1, Ordering::SeqCst);
+        assert!(!self.panics.load(Ordering::SeqCst), "as the test wants it");
         let slow = lock(&self.slow).clone();
         if let Some(told) = slow {
             told.notified().await;
@@ -80,7 +83,8 @@ fn checker(dns: &Arc<FakeDns>) -> (TokenChecker, Registry) {
 fn checker_with(dns: &Arc<FakeDns>, keys: StaticKeys) -> (TokenChecker, Registry) {
     let registry = Registry::new();
     let metrics = LogMetrics::register(&registry).unwrap().tokens.clone();
-    (TokenChecker::new(LOG, dns.clone(), keys, metrics), registry)
+    let is_listed: IsListed = Arc::new(|domain| domain.as_str().ends_with("listed.org"));
+    (TokenChecker::new(LOG, (dns.clone(), keys), is_listed, metrics), registry)
 }
 
 fn is_unavailable<T>(checked: &Result<T, TokenRefusal>) -> bool {
@@ -279,9 +283,22 @@ async fn look_ups_that_hang_are_bounded_and_leave_room_for_known_domains() {
     assert!(matches!(refused, Err(TokenRefusal::Unavailable { retry_after: BUSY_RETRY, .. })));
     *lock(&dns.slow) = None;
     assert!(tokens.check(&known).await.is_ok(), "it has a place of its own");
+    let listed = token(7, "www.listed.org");
+    assert!(tokens.check(&listed).await.is_ok(), "so has one with a line, though it is new");
     told.notify_waiters();
     while let Some(good) = flood.join_next().await {
         assert!(good.unwrap());
     }
     assert!(tokens.check(&token(7, "one.more.org")).await.is_ok());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_look_up_that_panics_is_over_and_the_next_one_counts() {
+    let dns = FakeDns::new(found(&[key(7)], 60 * S));
+    let (tokens, _) = checker(&dns);
+    dns.panics.store(true, Ordering::SeqCst);
+    assert!(is_unavailable(&tokens.check(&token(7, "example.org")).await));
+    dns.panics.store(false, Ordering::SeqCst);
+    assert!(tokens.check(&token(7, "example.org")).await.is_ok());
+    assert_eq!(dns.asked(), 2);
 }
