@@ -7,7 +7,7 @@ use crate::files::print;
 use clap::{ArgAction, Args};
 use sigsum_client::{BaseUrl, GoDuration};
 use sigsum_core::{PublicKey, TreeSize};
-use sigsum_log::config::{FollowerTable, Storage};
+use sigsum_log::config::{Follower, FollowerTable, Storage};
 use sigsum_log::sth::{SthError, SthFile};
 use sigsum_log::takeover::{
     Asked, Copied, Others, PromoteError, Promoted, RestoreError, copy, promote as take_over,
@@ -134,7 +134,8 @@ pub(super) fn promote(options: Promote) -> Result<(), Failure> {
     let accept = options.others.accept_unreachable;
     let taken = take_over(&store, &key, &settings.others, settings.sth.as_ref(), accept);
     let promoted = crate::runtime()?.block_on(taken).map_err(|e| promote_failure(&e))?;
-    print(report(&dir, &promoted, settings.others.followers.len()))
+    // The directory was a follower's.
+    print(report(&dir, &promoted, followers_heard(&promoted.asked) + 1))
 }
 
 fn recorded_key(dir: &Path) -> Result<PublicKey, Failure> {
@@ -168,7 +169,25 @@ pub(super) fn restore(options: Restore) -> Result<(), Failure> {
     let accept = options.others.accept_unreachable;
     let taken = take_over(&store, &key, &settings.others, None, accept);
     let promoted = runtime.block_on(taken).map_err(|e| promote_failure(&e))?;
-    print(report(&dir, &promoted, settings.others.followers.len()))
+    let is_counted = is_among(&base, &settings.others.followers, &promoted.asked);
+    let source = usize::from(copied.is_internal && !is_counted);
+    print(report(&dir, &promoted, followers_heard(&promoted.asked) + source))
+}
+
+/// Followers that said what they hold.
+fn followers_heard(asked: &[Asked]) -> usize {
+    asked.iter().filter(|a| a.witness.is_none() && a.is_due && a.is_answer()).count()
+}
+
+/// Whether this node is one of the followers that answered.
+fn is_among(node: &BaseUrl, followers: &[Follower], asked: &[Asked]) -> bool {
+    let is_node =
+        |url: &str| url.parse::<BaseUrl>().is_ok_and(|url| url.to_string() == node.to_string());
+    let answered = |url: &str| {
+        let who = format!("follower {url}");
+        asked.iter().any(|asked| asked.who == who && asked.is_answer())
+    };
+    followers.iter().any(|follower| is_node(&follower.url) && answered(&follower.url))
 }
 
 fn copied_text(dir: &Path, from: &str, copied: &Copied) -> String {
@@ -186,8 +205,16 @@ fn copied_text(dir: &Path, from: &str, copied: &Copied) -> String {
     text + "\n"
 }
 
-/// What was asked, what the directory is now, and what to do next.
-fn report(dir: &Path, promoted: &Promoted, followers: usize) -> String {
+/// What an operator takes upon himself who does not wait for everybody.
+const UNSURE: &str = "
+Warning: too few answered to be sure that nobody knows more. When this node is started it asks the
+witnesses again, and is refused where one of them answers and knows more. With a policy that has no
+quorum, or with publish-without-quorum, it goes on after ten seconds though nobody answers: if a head
+was signed that did not reach this directory, the log is forked then.
+";
+
+/// What was asked, what the directory is now, and what to do next. So many followers were compared.
+fn report(dir: &Path, promoted: &Promoted, compared: usize) -> String {
     let mut text = asked_text(&promoted.asked);
     let promotion = promoted.promotion;
     let _ = write!(
@@ -197,7 +224,10 @@ fn report(dir: &Path, promoted: &Promoted, followers: usize) -> String {
         held = promotion.held_size,
         known = promotion.known_size,
     );
-    text += &lost_text(followers);
+    text += &lost_text(compared);
+    if !promoted.is_sure {
+        text += UNSURE;
+    }
     let alive = promoted.asked.iter().find(|a| a.who.starts_with("log ") && a.is_answer());
     if let Some(asked) = alive {
         let _ = write!(
@@ -230,8 +260,7 @@ fn asked_text(asked: &[Asked]) -> String {
     text
 }
 
-fn lost_text(followers: usize) -> String {
-    let compared = followers + 1;
+fn lost_text(compared: usize) -> String {
     format!(
         "Nothing is lost that was answered 200, if the old primary required k of n followers and \
          n - k + 1 or more\nof them were compared; it was {compared}. Leaves that were answered 202 \
@@ -255,9 +284,11 @@ fn promote_failure(error: &PromoteError) -> Failure {
         PromoteError::Unanswered { asked } => Failure::new(format!("{}{error}", asked_text(asked)))
             .remedy(
                 "try again when they can be reached. With --accept-unreachable they are passed \
-                 over: nothing is signed before a quorum of witnesses has answered the new \
-                 primary, but if they know more than was known here, its start is refused and you \
-                 are back at this point",
+                 over: the new primary signs nothing before witnesses that make the quorum have \
+                 answered it, and is refused if one of them knows more than was known here, which \
+                 brings you back to this point. Where the policy has no quorum, or with \
+                 publish-without-quorum, it waits for nobody longer than ten seconds, and the log \
+                 is forked if a later head was signed",
             ),
         PromoteError::IsPrimary => Failure::new(error.to_string()).remedy(
             "start it with `sigsum log primary`; if that is refused, the log has gone on elsewhere",
@@ -293,5 +324,35 @@ fn restore_failure(error: &RestoreError, dir: &Path) -> Failure {
              already, start it with `sigsum log primary`",
         ),
         RestoreError::OtherKey { .. } | RestoreError::Setup(_) => failure,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use sigsum_log::takeover::Said;
+
+    fn asked(who: &str, is_due: bool, said: Said) -> Asked {
+        Asked { who: who.into(), witness: None, is_due, said }
+    }
+
+    #[test]
+    fn followers_that_answered_count_and_nobody_twice() {
+        let answers = [
+            asked("follower http://a:1/", true, Said::Knows(TreeSize(5))),
+            asked("follower http://b:1", true, Said::Nothing("no route".into())),
+            asked("log http://l:1", false, Said::Knows(TreeSize(5))),
+        ];
+        assert_eq!(followers_heard(&answers), 1);
+        let key = PublicKey::new([1; 32]);
+        let follower = |url: &str| Follower { url: url.into(), key };
+        let followers = [follower("http://a:1/"), follower("http://b:1")];
+        let is_among = |url: &str| {
+            let node = url.parse().expect("a URL");
+            is_among(&node, &followers, &answers)
+        };
+        assert!(is_among("http://a:1"), "with a slash or without");
+        assert!(!is_among("http://b:1"), "it did not answer, and was copied from");
+        assert!(!is_among("http://l:1"));
     }
 }

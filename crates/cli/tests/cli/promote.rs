@@ -1,5 +1,6 @@
 //! A follower that takes over: who is asked, what is refused, and that the log goes on.
 
+use crate::fake::{Fake, answer};
 use crate::guard::{copy, grow, published};
 use crate::harness::{LOG_ARGS, Network, Outcome, http};
 use sigsum_core::wire::log::parse_tree_head;
@@ -53,6 +54,7 @@ fn a_promoted_follower_goes_on_and_the_old_primary_is_refused() {
     assert!(told.contains("f is the primary's now: 2 leaves, 2 of them under a signed tree head."));
     assert!(told.contains("Nothing is lost that was answered 200, if"), "{told}");
     assert!(told.contains("1. Make sure that the old primary never starts again"), "{told}");
+    assert!(!told.contains("Warning"), "{told}");
     assert!(network.sandbox.read("sth").starts_with("size=2\n"));
 
     start(&mut network);
@@ -117,7 +119,8 @@ fn without_a_quorum_of_answers_nothing_is_promoted_but_at_the_operators_word() {
     let refused = refused.fails_with("hint: try again when they can be reached.");
     let silent = format!("witness http://{address} did not tell: ");
     assert!(refused.stderr.contains(&silent), "{}", refused.stderr);
-    promote(&network, &["--accept-unreachable"]).ok();
+    let told = promote(&network, &["--accept-unreachable"]).ok().stdout;
+    assert!(told.contains("Warning: too few answered to be sure"), "{told}");
     // Once they can be reached, it can be done properly still.
     let args = ["witness", "run", "--data-dir", "w1", "-k", "w1-key", "--listen", &address];
     network.witnesses.push(network.sandbox.daemon(&args));
@@ -126,6 +129,89 @@ fn without_a_quorum_of_answers_nothing_is_promoted_but_at_the_operators_word() {
     grow(network.log_url(), &signer, 1);
     network.log.take().unwrap().stop();
     promote(&network, &[]).fails_with("this directory is a primary's already");
+}
+
+#[test]
+fn where_nobody_is_asked_nothing_is_promoted_but_at_the_operators_word() {
+    let (network, _) = stopped(1);
+    network.sandbox.write("no-quorum", "quorum none\n");
+    // As without a policy file, where the configuration names none either.
+    let none = ["log", "promote", "--data-dir", "f", "--policy-file", "no-quorum"];
+    for args in [&none[..], &none[..4]] {
+        network.sandbox.run(args).fails_with("nobody was asked: name the policy with the log's");
+        let args = [args, &["--follower", "http://127.0.0.1:1,w0-key.pub"]].concat();
+        network.sandbox.run(&args).fails_with("follower http://127.0.0.1:1 did not tell: ");
+    }
+    assert!(network.sandbox.read("f/role").contains("follower"));
+    let told = network.sandbox.run(&[&none[..], &["--accept-unreachable"]].concat()).ok().stdout;
+    assert!(told.contains("Warning: too few answered to be sure"), "{told}");
+    assert!(told.contains("were compared; it was 1."), "{told}");
+}
+
+#[test]
+fn a_silent_witness_that_could_be_the_only_one_to_know_more_must_answer() {
+    let (mut network, _) = stopped(1);
+    network.witnesses.remove(1).kill();
+    let policy = network.sandbox.read("log-policy");
+    network.sandbox.write("weak", policy.replace("group g 2", "group g 1"));
+    let weak = ["log", "promote", "--data-dir", "f", "--policy-file", "weak"];
+    network.sandbox.run(&weak).fails_with("too few answered to know");
+    network.sandbox.write("none", policy.replace("quorum g", "quorum none"));
+    let none = ["log", "promote", "--data-dir", "f", "--policy-file", "none"];
+    network.sandbox.run(&none).fails_with("too few answered to know");
+    // One that no log can ask has cosigned no head of it.
+    let line = policy.lines().find(|line| line.starts_with("witness w1 ")).unwrap();
+    let without_url = line.rsplit_once(' ').unwrap().0;
+    let policy = policy.replace(line, without_url);
+    network.sandbox.write("weak", policy.replace("group g 2", "group g 1"));
+    network.sandbox.run(&weak).ok();
+}
+
+#[test]
+fn a_proxy_that_answers_404_for_a_witness_is_no_answer_of_it() {
+    let (network, _) = stopped(1);
+    let proxy = Fake::http(|_| answer(404, "", b"404 page not found\n"));
+    let policy = network.sandbox.read("log-policy");
+    network.sandbox.write("log-policy", policy.replace(&network.witnesses[1].url, &proxy.url()));
+    let refused = promote(&network, &[]).fails_with("too few answered to know");
+    let silent = format!("witness {} did not tell: ", proxy.url());
+    assert!(refused.stderr.contains(&silent), "{}", refused.stderr);
+}
+
+#[test]
+fn a_promotion_that_asked_too_few_changes_nothing_and_can_be_made_again() {
+    let (mut network, signer) = stopped(1);
+    network.start_log();
+    grow(network.log_url(), &signer, 1);
+    let head = http(network.log_url(), "GET", "/get-tree-head", b"").1;
+    let signed = head.lines().take(3).map(|line| format!("{line}\n")).collect::<String>();
+    network.log.take().unwrap().stop();
+    // The last leaf has come, and its head only in log-go's file.
+    copy(&network.sandbox, "f", "older");
+    follow(&network);
+    for name in ["head", "published", "checkpoint"] {
+        copy(&network.sandbox, &format!("older/{name}"), &format!("f/{name}"));
+    }
+    network.sandbox.write("sth", signed);
+    let addresses: Vec<_> = network.witnesses.iter().map(|w| w.url.clone()).collect();
+    network.witnesses.drain(..).for_each(crate::harness::Daemon::kill);
+    promote(&network, &["--accept-unreachable"]).ok();
+    let before = network.sandbox.read("f/head");
+    for _ in 0..2 {
+        promote(&network, &["--sth-file", "sth"]).fails_with("too few answered to know");
+        assert_eq!(network.sandbox.read("f/head"), before);
+    }
+    for (number, url) in addresses.iter().enumerate() {
+        let (dir, key) = (format!("w{number}"), format!("w{number}-key"));
+        let address = url.strip_prefix("http://").unwrap();
+        let args = ["witness", "run", "--data-dir", &dir, "-k", &key, "--listen", address];
+        network.witnesses.push(network.sandbox.daemon(&args));
+    }
+    let told = promote(&network, &["--sth-file", "sth"]).ok().stdout;
+    assert!(told.contains("2 leaves, 2 of them under a signed tree head"), "{told}");
+    assert!(network.sandbox.read("f/head").contains("size=2\n"));
+    start(&mut network);
+    grow(network.log_url(), &signer, 2);
 }
 
 #[test]

@@ -61,6 +61,7 @@ fn a_log_is_restored_from_its_public_endpoint_and_goes_on() {
     assert!(told.contains(&format!("new: {LEAVES} leaves from http://")), "{told}");
     assert!(told.contains("This is what was published."), "{told}");
     assert!(told.contains("new is the primary's now"), "{told}");
+    assert!(told.contains("were compared; it was 0."), "no follower was: {told}");
     network.log.take().unwrap().kill();
 
     let fsck = ["log", "fsck", "--data-dir", "new", "--key-file", "log-key.pub"];
@@ -116,6 +117,19 @@ fn an_older_source_is_refused_where_a_witness_knows_more_and_a_newer_one_goes_on
     let told = restore(&network.sandbox, network.log_url(), "new").ok().stdout;
     assert!(told.contains("new: 3 leaves from"), "{told}");
     assert!(told.contains("2 of them from an earlier attempt"), "{told}");
+}
+
+#[test]
+fn an_internal_endpoint_counts_as_one_that_was_compared_and_alone_it_is_not_enough() {
+    let (mut network, _) = log_of(2);
+    let internal = network.log.as_mut().unwrap().internal_url();
+    network.sandbox.write("no-quorum", "quorum none\n");
+    let mut args = arguments(&internal, "new");
+    args[9] = "no-quorum";
+    network.sandbox.run(&args).fails_with("nobody was asked: name the policy with the log's");
+    assert!(network.sandbox.read("new/role").contains("follower"));
+    let told = restore(&network.sandbox, &internal, "new").ok().stdout;
+    assert!(told.contains("were compared; it was 1."), "{told}");
 }
 
 #[test]

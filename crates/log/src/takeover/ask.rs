@@ -9,7 +9,7 @@ use sigsum_core::checkpoint::SignedCheckpoint;
 use sigsum_core::policy::Policy;
 use sigsum_core::wire::witness::AddCheckpointRequest;
 use sigsum_core::{PublicKey, SignedTreeHead, TreeHead, TreeSize};
-use sigsum_store::{HeadStore as _, LeafLog as _, Store, TreeReader as _};
+use sigsum_store::{LeafLog as _, Store, TreeReader as _};
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -33,7 +33,7 @@ pub enum Said {
     Knows(TreeSize),
     /// It knows, or holds, another tree of this size.
     Other(TreeSize),
-    /// It does not know the log.
+    /// It does not know the log, of which this directory has nothing either.
     Unknown,
     /// Nothing that tells.
     Nothing(String),
@@ -81,15 +81,20 @@ struct Ours {
     client: HttpClient,
 }
 
-/// Asks everybody at once. All leaves must have been taken into the tree before, so that trees can
-/// be compared.
-pub(super) async fn ask(store: &Arc<Store>, log: &PublicKey, others: &Others) -> Vec<Asked> {
+/// Asks everybody at once, witnesses with this head. All leaves must have been taken into the tree
+/// before, so that trees can be compared.
+pub(super) async fn ask(
+    store: &Arc<Store>,
+    log: &PublicKey,
+    head: Option<SignedTreeHead>,
+    others: &Others,
+) -> Vec<Asked> {
     let mut settings = HttpSettings::new("log");
     settings.request_timeout = others.timeout;
     let ours = Ours {
         store: store.clone(),
         log: *log,
-        head: store.load_head(),
+        head,
         held: store.integrated().size,
         client: HttpClient::new(settings),
     };
@@ -147,7 +152,10 @@ impl Ours {
             Ok(_) => Ok(Said::Knows(shown)),
             Err(AddCheckpointError::Conflict { size }) => Ok(Said::Knows(size)),
             Err(AddCheckpointError::Unprocessable(_)) => Ok(Said::Other(shown)),
-            Err(AddCheckpointError::UnknownOrigin | AddCheckpointError::Forbidden(_)) => {
+            // The status alone says so, which a proxy in front of the witness may have given.
+            Err(AddCheckpointError::UnknownOrigin | AddCheckpointError::Forbidden(_))
+                if self.held.0 == 0 =>
+            {
                 Ok(Said::Unknown)
             }
             Err(error) => Err(error.to_string()),

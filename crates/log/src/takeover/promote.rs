@@ -3,6 +3,7 @@
 use super::ask::{Asked, Others, Said, ask};
 use crate::engine::cosigned::WitnessId;
 use crate::sth::{SthError, SthFile};
+use sigsum_core::policy::Policy;
 use sigsum_core::{PublicKey, SignedTreeHead, TreeSize};
 use sigsum_store::durable::FileError;
 use sigsum_store::{HeadStore as _, LeafLog as _, Promotion, Role, Store, StoreError};
@@ -17,6 +18,8 @@ pub struct Promoted {
     pub head: Option<SignedTreeHead>,
     /// What is recorded in it.
     pub promotion: Promotion,
+    /// Enough have answered to be sure that nobody knows more; else the operator's word was taken.
+    pub is_sure: bool,
 }
 
 /// Why a directory stays what it was.
@@ -62,10 +65,13 @@ fn outdated(asked: &[Asked], held: TreeSize) -> String {
 fn silent(asked: &[Asked]) -> String {
     let silent = asked.iter().filter(|asked| asked.is_due && !asked.is_answer());
     let silent: Vec<_> = silent.map(|asked| format!("{} {}", asked.who, asked.said)).collect();
-    if silent.is_empty() {
-        return "the policy's witnesses with a URL do not make its quorum".into();
+    if !asked.iter().any(|asked| asked.is_due) {
+        "nobody was asked: name the policy with the log's witnesses, or a follower".into()
+    } else if silent.is_empty() {
+        "the policy's witnesses with a URL do not make its quorum".into()
+    } else {
+        silent.join(", ")
     }
-    silent.join(", ")
 }
 
 fn is_more(asked: &Asked, held: TreeSize) -> bool {
@@ -76,11 +82,19 @@ fn is_more(asked: &Asked, held: TreeSize) -> bool {
     }
 }
 
-/// Whether all followers, and witnesses that make the quorum, have answered.
-fn is_answered(asked: &[Asked], others: &Others) -> bool {
-    let is_said = |at| asked.iter().any(|a| a.witness == Some(WitnessId(at)) && a.is_answer());
-    let followers = asked.iter().filter(|asked| asked.is_due && asked.witness.is_none());
-    others.policy.quorum().is_satisfied(&is_said) && followers.into_iter().all(Asked::is_answer)
+/// Whether somebody has answered, all followers have, and so many witnesses that they make the
+/// quorum and the silent ones do not: one of those who answered knows every published head then. A
+/// witness without a URL was asked by no log with this policy, and knows none of its heads.
+fn is_answered(asked: &[Asked], policy: &Policy) -> bool {
+    let witness = |at| asked.iter().find(|asked| asked.witness == Some(WitnessId(at)));
+    let is_said = |at| witness(at).is_some_and(Asked::is_answer);
+    let is_silent = |at| witness(at).is_some_and(|asked| !asked.is_answer());
+    let mut due = asked.iter().filter(|asked| asked.is_due);
+    let all_have = || due.clone().all(Asked::is_answer);
+    let followers_have = || due.clone().all(|asked| asked.witness.is_some() || asked.is_answer());
+    let quorum = policy.quorum();
+    let is_sure = all_have() || !quorum.is_satisfied(&is_silent);
+    quorum.is_satisfied(&is_said) && is_sure && followers_have() && due.any(Asked::is_answer)
 }
 
 /// Whether a directory may be promoted: a follower's, or one that was promoted and has done nothing
@@ -96,27 +110,31 @@ fn check_role(store: &Store) -> Result<(), PromoteError> {
     if is_untouched { Ok(()) } else { Err(PromoteError::IsPrimary) }
 }
 
-/// Takes the head in log-go's sth file, which may have come from the old primary, where it is the
-/// later one.
-fn take_head(store: &Store, log: &PublicKey, sth: &SthFile) -> Result<(), PromoteError> {
+/// The head in log-go's sth file, which may have come from the old primary, where it is later than
+/// the directory's.
+fn later_head(
+    store: &Store,
+    log: &PublicKey,
+    sth: &SthFile,
+) -> Result<Option<SignedTreeHead>, PromoteError> {
     let state = sth.load(log)?;
     sth.check(&state, store, true)?;
     let signed = store.load_head().map(|head| head.tree_head.size);
-    if let Some(saved) = state.saved
-        && signed.is_none_or(|signed| signed < saved.tree_head.size)
-    {
-        store.persist_head(&saved)?;
-    }
-    Ok(())
+    let is_later = |saved: &SignedTreeHead| signed.is_none_or(|size| size < saved.tree_head.size);
+    Ok(state.saved.filter(is_later))
 }
 
 /// Asks everybody, and makes the directory the primary's where nobody knows more. `sth` is brought
-/// up to date where there is a head for it. With `accept_unreachable`, whoever does not answer
-/// is passed over: that cannot fork the log, as the start guard asks again, but the start may then
-/// be refused.
+/// up to date where there is a head for it.
+///
+/// With `accept_unreachable`, whoever does not answer is passed over. The start guard of the new
+/// primary asks again, and refuses where one of them answers then and knows more. Where the policy
+/// asks for no quorum, or the log publishes without one, it goes on after a while though nobody
+/// answers: a head that only they knew makes a fork then.
 ///
 /// # Errors
-/// [`PromoteError`]; the directory is as before.
+/// [`PromoteError`]. What the directory is and holds is as before, unless it is
+/// [`PromoteError::Store`] or [`PromoteError::File`], after which it may have become the primary's.
 pub async fn promote(
     store: &Arc<Store>,
     log: &PublicKey,
@@ -126,15 +144,14 @@ pub async fn promote(
 ) -> Result<Promoted, PromoteError> {
     check_role(store)?;
     let held = store.integrate()?.size;
-    if let Some(sth) = sth {
-        take_head(store, log, sth)?;
-    }
-    let head = store.load_head();
-    let asked = ask(store, log, others).await;
+    let later = sth.map(|sth| later_head(store, log, sth)).transpose()?.flatten();
+    let head = later.or_else(|| store.load_head());
+    let asked = ask(store, log, head, others).await;
     if asked.iter().any(|asked| is_more(asked, held)) {
         return Err(PromoteError::Outdated { asked, held });
     }
-    if !accept_unreachable && !is_answered(&asked, others) {
+    let is_sure = is_answered(&asked, &others.policy);
+    if !accept_unreachable && !is_sure {
         return Err(PromoteError::Unanswered { asked });
     }
     let signed = head.map(|head| head.tree_head.size).unwrap_or_default();
@@ -144,8 +161,12 @@ pub async fn promote(
         _ => None,
     });
     let promotion = store.promote(known.fold(signed, TreeSize::max))?;
+    // After it: a directory that was promoted before and has a later head counts as one in use.
+    if let Some(later) = later {
+        store.persist_head(&later)?;
+    }
     if let (Some(sth), Some(head)) = (sth, &head) {
         sth.write(head)?;
     }
-    Ok(Promoted { asked, head, promotion })
+    Ok(Promoted { asked, head, promotion, is_sure })
 }
