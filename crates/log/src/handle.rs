@@ -87,6 +87,7 @@ pub(crate) struct Parts {
     pub(crate) board: Arc<Board>,
     pub(crate) watching: JoinHandle<()>,
     pub(crate) replication: Option<Arc<Replication>>,
+    pub(crate) following: Vec<JoinHandle<()>>,
     pub(crate) shutdown: Shutdown,
     pub(crate) external: ServerHandle,
     pub(crate) internal: Option<ServerHandle>,
@@ -111,6 +112,7 @@ impl Handle {
             publishing: parts.publishing,
             indexing: parts.indexing,
             watching: parts.watching,
+            following: parts.following,
             sequencing: parts.sequencing,
             keeping: parts.keeping,
         };
@@ -230,6 +232,7 @@ struct Ending {
     publishing: JoinHandle<Result<(), RunError>>,
     indexing: JoinHandle<()>,
     watching: JoinHandle<()>,
+    following: Vec<JoinHandle<()>>,
     sequencing: SequencerThread,
     /// Goes last: the sequencer charges what it commits.
     keeping: Option<KeeperThread>,
@@ -250,14 +253,17 @@ impl Ending {
         if let Some(internal) = self.internal {
             internal.wait().await;
         }
-        // It has heard the shutdown too, and must not hold on to the store for longer.
-        let watched = self.watching.await;
+        // They have heard the shutdown too, and must not hold on to the store for longer.
+        let mut ended = self.watching.await;
+        for task in self.following {
+            ended = ended.and(task.await);
+        }
         let stop = move || {
             self.sequencing.stop();
             drop(self.keeping);
         };
         let stopped = tokio::task::spawn_blocking(stop).await;
-        if let Err(error) = stopped.and(self.indexing.await).and(watched) {
+        if let Err(error) = stopped.and(self.indexing.await).and(ended) {
             tracing::error!(%error, "a part of the log ended badly");
         }
         published

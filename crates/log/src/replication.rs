@@ -11,6 +11,7 @@ use crate::config::Config;
 use crate::engine::followers::{Answer, Condition, FollowerId, Followers, Replicated, Rules};
 use crate::engine::guard::Knowledge;
 use crate::engine::pace::{Heard, Pace, WAIT};
+use crate::integrating::Integrating;
 use crate::metrics::{LogMetrics, gauge_value};
 use crate::roots::CommittedRoots;
 use crate::start::{Context, StartError};
@@ -25,6 +26,7 @@ use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::sync::{mpsc, watch};
+use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
 /// Limit of one request to another node: twice what it may keep its answer back for.
@@ -82,6 +84,8 @@ pub(crate) struct Followed {
     pub(crate) replication: Option<Arc<Replication>>,
     /// How far heads may go.
     pub(crate) limit: Limit,
+    /// The tasks that ask; they end with the shutdown, and hold on to the store until then.
+    pub(crate) tasks: Vec<JoinHandle<()>>,
 }
 
 /// How far heads may go.
@@ -115,7 +119,7 @@ pub(crate) fn begin(
     let (tell, heard) = mpsc::channel(HEARD_QUEUE);
     if config.replication.is_none() {
         let limit = Limit { signable: growth, is_limited: false, heard, labels: Vec::new() };
-        return Ok(Followed { replication: None, limit });
+        return Ok(Followed { replication: None, limit, tasks: Vec::new() });
     }
     let parts = Parts {
         store: store.clone(),
@@ -126,10 +130,10 @@ pub(crate) fn begin(
         tell,
     };
     let replication = Replication::new(config, parts)?;
-    let signable = replication.run(growth, shutdown);
+    let (signable, tasks) = replication.run(growth, shutdown);
     let labels = replication.peers.iter().map(|peer| peer.label.clone()).collect();
     let limit = Limit { signable, is_limited: true, heard, labels };
-    Ok(Followed { replication: Some(replication), limit })
+    Ok(Followed { replication: Some(replication), limit, tasks })
 }
 
 impl Replication {
@@ -178,13 +182,12 @@ impl Replication {
         self: &Arc<Self>,
         growth: watch::Receiver<TreeSize>,
         shutdown: &Shutdown,
-    ) -> watch::Receiver<TreeSize> {
-        for at in 0..self.peers.len() {
-            tokio::spawn(self.clone().follow(FollowerId(at), shutdown.clone()));
-        }
+    ) -> (watch::Receiver<TreeSize>, Vec<JoinHandle<()>>) {
+        let follow = |at| tokio::spawn(self.clone().follow(FollowerId(at), shutdown.clone()));
+        let mut tasks: Vec<_> = (0..self.peers.len()).map(follow).collect();
         let (signable, out) = watch::channel(TreeSize(0));
-        tokio::spawn(self.clone().coordinate(growth, signable, shutdown.clone()));
-        out
+        tasks.push(tokio::spawn(self.clone().coordinate(growth, signable, shutdown.clone())));
+        (out, tasks)
     }
 
     async fn coordinate(
@@ -195,6 +198,7 @@ impl Replication {
     ) {
         let mut replicated = self.replicated.subscribe();
         let mut tick = tokio::time::interval(TICK);
+        let mut integrating = Integrating::default();
         loop {
             tokio::select! {
                 () = shutdown.triggered() => return,
@@ -207,21 +211,14 @@ impl Replication {
                     if changed.is_err() { return }
                     let committed = *growth.borrow_and_update();
                     if committed.0.saturating_sub(self.store.integrated().size.0) >= INTEGRATE_AFTER {
-                        self.integrate().await;
+                        let store = self.store.clone();
+                        // Where it fails, the next commit tries again, and the next head says so too.
+                        integrating.run(move || store.integrate()).await;
                     }
                 }
             }
             let size = replicated.borrow_and_update().size.min(self.store.committed_size());
             signable.send_if_modified(|last| std::mem::replace(last, size) != size);
-        }
-    }
-
-    async fn integrate(&self) {
-        let store = self.store.clone();
-        let integrated = tokio::task::spawn_blocking(move || store.integrate()).await;
-        if let Ok(Err(error)) = integrated {
-            // The next head meets it too, and says so where operators look.
-            tracing::warn!(%error, "cannot take leaves into tiles");
         }
     }
 

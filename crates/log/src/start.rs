@@ -149,9 +149,8 @@ fn metrics(
 pub async fn start(config: Config, context: Context) -> Result<Handle, StartError> {
     config.check()?;
     let (prefix, tls) = (Prefix::parse(&config.url_prefix)?, tls(&config, &context.service)?);
-    let log = context.signer.public_key();
+    let (log, sth) = (context.signer.public_key(), open::sth_file(&config));
     let peers = witnesses::resolve(context.witnesses.clone(), &context.policy)?;
-    let sth = open::sth_file(&config);
     let store = open_beside(&config, sth.clone(), log).await?;
     let is_frozen = store.role() == Role::Frozen;
     let served = Arc::new(Served::default());
@@ -207,6 +206,7 @@ pub async fn start(config: Config, context: Context) -> Result<Handle, StartErro
         board,
         watching: tokio::spawn(watch),
         replication: followed.replication,
+        following: followed.tasks,
         shutdown,
         external,
         internal,

@@ -185,7 +185,7 @@ impl Replicated {
         http(self.url(), "POST", "/add-leaf", &add_leaf_request(signer, number).to_body()).0
     }
 
-    /// Submits a leaf until it is answered 200, which it is once it is published at the latest.
+    /// Submits a leaf until it is answered 200.
     #[track_caller]
     pub(crate) fn settle(&self, signer: &Ed25519Signer, number: u64) {
         until("a leaf is answered 200", || self.submit(signer, number) == 200);

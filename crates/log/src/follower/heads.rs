@@ -51,11 +51,7 @@ impl HeadCheck {
         let mut pace = Pace::new(self.interval);
         while !self.shutdown.is_triggered() && self.reporter.contradiction().is_none() {
             let begun = Instant::now();
-            let checked = tokio::select! {
-                () = self.shutdown.triggered() => return,
-                checked = self.check() => checked,
-            };
-            let mut pause = match checked {
+            let mut pause = match self.check().await {
                 Ok(heard) => pace.pause(heard, begun.elapsed()),
                 Err(CopyError::Stopping) => return,
                 Err(error) => {
@@ -71,6 +67,15 @@ impl HeadCheck {
         }
     }
 
+    /// Stops waiting for another node, or for time, when this node stops. What the store does is
+    /// always waited for, so that the directory is free when the task has ended.
+    async fn unless_stopping<T>(&self, waiting: impl Future<Output = T>) -> Result<T, CopyError> {
+        tokio::select! {
+            () = self.shutdown.triggered() => Err(CopyError::Stopping),
+            waited = waiting => Ok(waited),
+        }
+    }
+
     fn last(&self) -> Option<SignedTreeHead> {
         self.held.store.load_head()
     }
@@ -78,7 +83,7 @@ impl HeadCheck {
     /// One head, once there is a new one.
     async fn check(&self) -> Result<Heard, CopyError> {
         let next = self.last().map_or(0, |last| last.tree_head.size.0.saturating_add(1));
-        let Some(shown) = self.ask(TreeSize(next), WAIT).await? else {
+        let Some(shown) = self.unless_stopping(self.ask(TreeSize(next), WAIT)).await?? else {
             return Ok(Heard::Nothing { waits: false });
         };
         let nothing = Heard::Nothing { waits: shown.waits };
@@ -88,7 +93,8 @@ impl HeadCheck {
             let mut sizes = self.held.sizes();
             // Where copying takes longer, the next head will do.
             let reached = sizes.wait_for(|held| *held >= size);
-            let _ = tokio::time::timeout(self.interval, reached).await;
+            let reached = tokio::time::timeout(self.interval, reached);
+            let _ = self.unless_stopping(reached).await?;
             found = self.look_at(&shown).await?;
         }
         match found {
@@ -107,12 +113,9 @@ impl HeadCheck {
         let mut behind = None;
         // Twice, as the other task may have looked at a newer head meanwhile.
         for _ in 0..2 {
-            let shown = tokio::select! {
-                () = self.shutdown.triggered() => return Err(CopyError::Stopping),
-                shown = self.ask(TreeSize(0), Duration::ZERO) => shown,
-            };
+            let shown = self.unless_stopping(self.ask(TreeSize(0), Duration::ZERO)).await??;
             // A primary that shows no head yet, or none at all, has nothing that could contradict.
-            let Some(shown) = shown? else { return Ok(()) };
+            let Some(shown) = shown else { return Ok(()) };
             match self.look_at(&shown).await? {
                 // A public endpoint may be behind by its nature.
                 HeadStep::Behind if shown.published.is_none() => {
@@ -193,7 +196,7 @@ impl HeadCheck {
                 let note = SignedCheckpoint::from_sigsum(&head.signed, &self.log);
                 Published { checkpoint: note.to_bytes(), head }
             }
-            None => match self.fetch_published().await? {
+            None => match self.unless_stopping(self.fetch_published()).await?? {
                 Some(published) => published,
                 None => return Ok(()),
             },

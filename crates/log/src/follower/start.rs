@@ -8,6 +8,7 @@ use super::report::{FollowerMetrics, Reporter};
 use super::serve::{self, Teller};
 use super::status;
 use crate::config::Storage;
+use crate::integrating::Integrating;
 use crate::replication::{INTEGRATE_AFTER, connect, node_client};
 use crate::serve::{Replica, replica_routes};
 use axum::Router;
@@ -192,6 +193,7 @@ fn watched_routes(sources: status::Sources) -> Router {
 /// Takes leaves into tiles while a long copy is under way, beside the copying.
 async fn integrate(held: Held, shutdown: Shutdown) {
     let mut sizes = held.sizes();
+    let mut integrating = Integrating::default();
     loop {
         let due = TreeSize(held.store.integrated().size.0.saturating_add(INTEGRATE_AFTER));
         tokio::select! {
@@ -199,9 +201,7 @@ async fn integrate(held: Held, shutdown: Shutdown) {
             reached = sizes.wait_for(|size| *size >= due) => if reached.is_err() { return },
         }
         let store = held.store.clone();
-        if let Ok(Err(error)) = tokio::task::spawn_blocking(move || store.integrate()).await {
-            // Comparing the next head meets it too; a full disk may have room again by then.
-            tracing::error!(%error, "cannot take leaves into tiles");
+        if !integrating.run(move || store.integrate()).await {
             tokio::select! {
                 () = shutdown.triggered() => return,
                 () = tokio::time::sleep(crate::engine::pace::LONGEST_PAUSE) => {}

@@ -38,9 +38,9 @@ impl Publisher {
         let problems = std::mem::take(&mut running.problems).into_iter();
         running.problems =
             problems.filter_map(|(old, problem)| Some((stays(old)?.id, problem))).collect();
-        let mut before = std::mem::take(&mut self.peers);
+        let before = std::mem::take(&mut self.peers);
         for (peer, kept) in new.peers.into_iter().zip(&asked) {
-            let known = kept.was.and_then(|old| before.remove(&old));
+            let known = kept.was.and_then(|old| before.get(&old));
             let peer = match known {
                 // With its open connections.
                 Some(known) if kept.same_place => {
@@ -68,10 +68,11 @@ impl Publisher {
         }
     }
 
-    /// Forgets what was measured of witnesses that left: an alert on an old time would fire for ever.
-    fn forget_metrics(&self, left: &HashMap<WitnessId, Arc<KnownPeer>>) {
+    /// Forgets what was measured of witnesses that left, or moved, which is to be called something
+    /// else: an alert on an old time would fire for ever.
+    fn forget_metrics(&self, before: &HashMap<WitnessId, Arc<KnownPeer>>) {
         let stays = |label: &str| self.peers.values().any(|peer| peer.peer.label == label);
-        for label in left.values().map(|peer| peer.peer.label.as_str()) {
+        for label in before.values().map(|peer| peer.peer.label.as_str()) {
             if !stays(label) {
                 self.metrics.forget_witness(label);
             }

@@ -34,6 +34,9 @@ impl Publisher {
     /// Nothing is signed and nobody is asked from here on.
     pub(super) fn close(&self, running: &mut Running) {
         running.stage = Stage::Closed;
+        // Nothing more is signed, whatever is known elsewhere; a guard that is up still would never
+        // be lifted.
+        self.guard.begin(false);
         self.health.ready();
         self.status.send_replace(self.report(running.started.elapsed(), running));
         let size = self.served.size();

@@ -10,8 +10,8 @@ use sigsum_log::sequencer::{CommitError, Observer, Sequencer};
 use sigsum_store::fs::{Existing, File, Fs, Lock, MemoryFs};
 use sigsum_store::{LeafLog as _, Place, Store, StoreError};
 use std::io;
-use std::path::Path;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::Duration;
 use tokio::sync::watch;
@@ -22,14 +22,21 @@ use tokio::task::JoinSet;
 pub(crate) struct Faults {
     pub(crate) full: AtomicBool,
     pub(crate) sync_fails: AtomicBool,
-    /// While it is true, syncs wait.
-    stalled: Mutex<bool>,
+    /// While there is one, syncs of files with this in their names wait.
+    stalled: Mutex<Option<&'static str>>,
     resumed: Condvar,
+    /// Syncs that wait.
+    pub(crate) waiting: AtomicUsize,
 }
 
 impl Faults {
     fn stall(&self, stalled: bool) {
-        *self.stalled.lock().expect("no panic") = stalled;
+        self.stall_files(stalled.then_some(""));
+    }
+
+    /// Lets syncs of files with this in their names wait, or goes on with all.
+    pub(crate) fn stall_files(&self, name: Option<&'static str>) {
+        *self.stalled.lock().expect("no panic") = name;
         self.resumed.notify_all();
     }
 
@@ -43,9 +50,13 @@ impl Faults {
         if full { Err(io::ErrorKind::StorageFull.into()) } else { Ok(()) }
     }
 
-    fn sync(&self) -> io::Result<()> {
+    fn sync(&self, path: &Path) -> io::Result<()> {
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
         let stalled = self.stalled.lock().expect("no panic");
-        drop(self.resumed.wait_while(stalled, |stalled| *stalled).expect("no panic"));
+        self.waiting.fetch_add(1, Ordering::SeqCst);
+        let waits = |stalled: &mut Option<&str>| stalled.is_some_and(|part| name.contains(part));
+        drop(self.resumed.wait_while(stalled, waits).expect("no panic"));
+        self.waiting.fetch_sub(1, Ordering::SeqCst);
         let fails = self.sync_fails.load(Ordering::SeqCst);
         if fails { Err(io::Error::other("input/output error")) } else { Ok(()) }
     }
@@ -61,6 +72,7 @@ pub(crate) struct FaultyFs {
 #[derive(Debug)]
 struct FaultyFile {
     inner: Box<dyn File>,
+    path: PathBuf,
     faults: Arc<Faults>,
 }
 
@@ -71,14 +83,14 @@ impl File for FaultyFile {
     }
 
     fn sync_data(&self) -> io::Result<()> {
-        self.faults.sync()?;
+        self.faults.sync(&self.path)?;
         self.inner.sync_data()
     }
 }
 
 impl FaultyFs {
-    fn wrap(&self, inner: Box<dyn File>) -> Box<dyn File> {
-        Box::new(FaultyFile { inner, faults: self.faults.clone() })
+    fn wrap(&self, path: &Path, inner: Box<dyn File>) -> Box<dyn File> {
+        Box::new(FaultyFile { inner, path: path.to_owned(), faults: self.faults.clone() })
     }
 }
 
@@ -89,11 +101,11 @@ impl Fs for FaultyFs {
 
     fn create(&self, path: &Path, mode: u32, existing: Existing) -> io::Result<Box<dyn File>> {
         self.faults.write()?;
-        self.inner.create(path, mode, existing).map(|file| self.wrap(file))
+        self.inner.create(path, mode, existing).map(|file| self.wrap(path, file))
     }
 
     fn open(&self, path: &Path) -> io::Result<Box<dyn File>> {
-        self.inner.open(path).map(|file| self.wrap(file))
+        self.inner.open(path).map(|file| self.wrap(path, file))
     }
 
     fn len(&self, path: &Path) -> io::Result<u64> {
@@ -122,7 +134,7 @@ impl Fs for FaultyFs {
     }
 
     fn sync_dir(&self, dir: &Path) -> io::Result<()> {
-        self.faults.sync()?;
+        self.faults.sync(dir)?;
         self.inner.sync_dir(dir)
     }
 

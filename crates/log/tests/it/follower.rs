@@ -2,6 +2,7 @@
 
 use super::disk::{Faults, FaultyFs};
 use super::support::*;
+use sigsum_api::AddLeafStatus;
 use sigsum_core::{Checksum, KeyHash, Leaf, Signature, TreeSize};
 use sigsum_log::config::Follower;
 use sigsum_log::follower::{self, CopyCondition, FollowerConfig, FollowerContext, FollowerHandle};
@@ -170,5 +171,59 @@ async fn a_follower_that_never_answers_has_been_silent_since_the_start() {
     let page = log.metrics.encode();
     let since_s = page.lines().find_map(|shown| shown.strip_prefix(line));
     assert_eq!(since_s, Some(&*NOW_S.to_string()), "{page}");
+    log.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_follower_that_has_stopped_has_given_its_directory_free() {
+    let fs = FaultyFs::default();
+    let faults = fs.faults.clone();
+    let pair = Pair::new(Place::on(Arc::new(fs), "/copy"), 41);
+    let log = pair.setup.start().await;
+    // It is at work on the first head when it is told to stop.
+    faults.stall_files(Some("head"));
+    let follower = pair.follow().await;
+    until(|| faults.waiting.load(Ordering::SeqCst) > 0).await;
+    let copy = pair.copy.clone();
+    let mut stopped = tokio::spawn(async move {
+        follower.stop().await;
+        Store::open(&copy, &log_key()).map(drop)
+    });
+    // A follower that does not wait for the disk has ended long before, and fails below.
+    let early = tokio::time::timeout(Duration::from_millis(300), &mut stopped).await;
+    faults.stall_files(None);
+    let opened = match early {
+        Ok(opened) => opened,
+        Err(_) => stopped.await,
+    };
+    opened.expect("no panic").expect("nobody holds it");
+    log.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_published_leaf_that_too_few_followers_hold_is_202() {
+    let fs = FaultyFs::default();
+    let faults = fs.faults.clone();
+    let mut pair = Pair::new(Place::on(Arc::new(fs), "/copy"), 51);
+    // Published while the log had no followers.
+    let replication = std::mem::take(&mut pair.setup.config.replication);
+    let log = pair.setup.start().await;
+    log.submit(0..3).await;
+    log.published(3).await;
+    log.stop().await;
+    pair.setup.config.replication = replication;
+    pair.setup.config.timeout = Duration::from_millis(300);
+    let follower = pair.follow().await;
+    faults.fill(true);
+    let log = pair.setup.start().await;
+    log.guard_passed().await;
+    let api = log.handle.api();
+    let again = || async { api.add_leaf(&submission(0), None).await.expect("known") };
+    assert_eq!(again().await, AddLeafStatus::Accepted);
+    faults.fill(false);
+    assert!(follower.until_held(TreeSize(3)).await);
+    while again().await != AddLeafStatus::Committed {}
+    drop(api);
+    follower.stop().await;
     log.stop().await;
 }

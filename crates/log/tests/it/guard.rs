@@ -2,8 +2,10 @@
 
 use super::support::*;
 use sigsum_core::{TreeHead, TreeSize};
+use sigsum_log::config::Follower;
 use sigsum_log::engine::guard::Knowledge;
-use sigsum_log::{Handle, Outdated, RunError, Storage};
+use sigsum_log::{Handle, Outdated, Replication, RunError, Stage, Storage};
+use sigsum_store::{Place, Role, Store};
 use std::fs;
 use std::path::Path;
 use std::time::Duration;
@@ -201,4 +203,33 @@ async fn a_log_that_publishes_without_a_quorum_starts_without_witnesses() {
     log.guard_passed().await;
     log.submit(0..3).await;
     log.published(3).await;
+}
+
+#[tokio::test]
+async fn a_log_that_closes_while_the_guard_is_up_answers_what_it_knows() {
+    let (dir, mut setup) = directory();
+    let log = setup.start().await;
+    log.submit(0..3).await;
+    log.published(3).await;
+    setup.witnesses.iter().for_each(|witness| witness.is(Mood::Unavailable));
+    log.submit(3..5).await;
+    assert!(log.handle.until(|s| s.heads.signed_size == Some(TreeSize(5))).await);
+    log.stop().await;
+    let store = Store::open(&Place::dir(dir.path().join("log")), &log_key()).expect("opens");
+    store.set_role(Role::Frozen).expect("closed");
+    drop(store);
+    setup.witnesses.iter().for_each(|witness| witness.is(Mood::Good));
+    // Its follower is gone for good, so that the guard waits for ever.
+    let gone = Follower { url: "http://127.0.0.1:1".into(), key: signer(90).public_key() };
+    setup.config.replication = Replication { followers: vec![gone], required: 1 };
+    let log = setup.start().await;
+    assert!(log.handle.until(|s| s.heads.stage == Stage::Closed).await);
+    assert_eq!(log.published(5).await.signed.tree_head.size, TreeSize(5));
+    assert!(log.metrics.encode().contains("\nsigsum_log_start_guard_waiting 0\n"));
+    let ready = get(log.internal(), "/readyz").await;
+    assert!(!ready.text().contains("start guard"), "{}", ready.text());
+    log.handle.api().add_leaf(&submission(4), None).await.expect("known");
+    let new = log.handle.api().add_leaf(&submission(5), None).await.expect_err("closed");
+    assert_eq!(new.status().code(), 403);
+    log.stop().await;
 }

@@ -9,7 +9,7 @@ use sigsum_core::wire::witness::AddCheckpointRequest;
 use sigsum_core::{PublicKey, Signature, TreeSize};
 use sigsum_keys::{SignError, Signer};
 use sigsum_log::engine::peer::Condition;
-use sigsum_log::{Storage, WitnessPeer, Witnesses};
+use sigsum_log::{NewSettings, Storage, WitnessPeer, Witnesses};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -225,6 +225,30 @@ async fn witnesses_are_reached_by_their_urls_with_and_without_a_slash() {
         assert!(log.has_quorum(&log.published(6).await), "a 409 is understood");
         log.stop().await;
     }
+}
+
+#[tokio::test]
+async fn what_was_measured_of_a_witness_at_its_old_address_is_forgotten_when_it_moves() {
+    let setup = Setup::new(2, 1);
+    setup.witnesses[1].is(Mood::Unavailable);
+    let log = setup.start().await;
+    let failing = |label: &str, is: u8| {
+        let line = format!("sigsum_log_witness_failing{{witness=\"{label}\"}} {is}\n");
+        log.metrics.encode().contains(&line)
+    };
+    assert!(log.handle.until(|_| failing("witness-1.example", 1)).await);
+    setup.witnesses[1].is(Mood::Good);
+    let mut peers: Vec<_> = setup.witnesses.iter().map(|witness| witness.peer()).collect();
+    peers[1].label = "new.example".into();
+    peers[1].url = "new.example".into();
+    let (mut config, policy) = (setup.config.clone(), setup.policy.clone());
+    config.interval += Duration::from_secs(1); // as a change of addresses alone is one of the policy
+    let new = NewSettings { config, policy, witnesses: Witnesses::Given(peers) };
+    log.handle.reloader().reload(new).await.expect("taken up");
+    assert!(log.handle.until(|_| failing("new.example", 0)).await);
+    let page = log.metrics.encode();
+    assert!(!page.contains("failing{witness=\"witness-1.example\"}"), "{page}");
+    assert!(page.contains("success_time_seconds{witness=\"witness-0.example\"}"), "{page}");
 }
 
 #[tokio::test]
