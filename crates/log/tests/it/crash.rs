@@ -6,12 +6,12 @@ use async_trait::async_trait;
 use sigsum_api::{AddCheckpointError, AddLeafStatus, WitnessApi};
 use sigsum_core::note::SignatureLine;
 use sigsum_core::wire::witness::AddCheckpointRequest;
-use sigsum_core::{Hash, Leaf, LeafIndex, TreeSize};
-use sigsum_log::sth::SthFile;
+use sigsum_core::{Hash, Leaf, LeafIndex, SignedTreeHead, TreeHead, TreeSize};
+use sigsum_log::sth::{SthFile, SthState};
 use sigsum_log::{Context, Storage, WitnessPeer, Witnesses};
 use sigsum_service::clock::ManualClock;
 use sigsum_service::runner;
-use sigsum_store::fs::sim::{Crash, Disk, SimFs};
+use sigsum_store::fs::sim::{Asked, Crash, Disk, Saves, SimFs};
 use sigsum_store::{HeadStore as _, LeafLog as _, Place, Store, TreeReader as _};
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex};
@@ -148,6 +148,12 @@ impl Truth {
         let state = sth.load(&log_key()).expect("a whole sth file");
         sth.check(&state, &store, true).expect("no contradiction");
         store.verify().expect("no damage");
+        // What was found is as good as acknowledged, also where a process was killed that had not
+        // synced it: the power fails while the next one has it.
+        let again = SimFs::on(fs.disk().crash(Crash::LoseAll));
+        let again = Store::open(&self::place(&again), &log_key()).expect("opens again");
+        assert!(again.committed_size().0 >= size, "{size} leaves were found");
+        assert!(again.load_head().map(|head| head.tree_head.size) >= head, "{head:?} was found");
         size
     }
 }
@@ -188,6 +194,37 @@ async fn a_crash_after_any_operation_breaks_nothing_that_anybody_was_told() {
         assert!(log.has_quorum(&head));
         log.stop().await;
     }
+}
+
+/// Whether the sth file is whole after every crash, and not older than the last one that was written.
+fn sth_file_survives(leaves_out: fn(&Asked<'_>) -> bool) -> bool {
+    let fs = SimFs::new();
+    fs.leave_out(leaves_out);
+    let mut written = vec![(0, 0)];
+    for size in 1..4 {
+        let tree_head = TreeHead { size: TreeSize(size), root_hash: Hash::new([size as u8; 32]) };
+        let bytes = tree_head.sigsum_signing_bytes(&log_key().key_hash());
+        let signed = SignedTreeHead { tree_head, signature: log_signer().sign_now(&bytes) };
+        SthFile::on(&place(&fs), "/sth").write(&signed).expect("writes");
+        written.push((fs.recorded(), size));
+    }
+    let mut survives = true;
+    fs.recording().replay(|operations, _, disk| {
+        let least = written.iter().rev().find(|(at, _)| *at <= operations).expect("the first").1;
+        for how in disk.crashes(2, operations as u64) {
+            let found = SthFile::on(&place(&SimFs::on(disk.crash(how))), "/sth").load(&log_key());
+            let size = |state: SthState| state.saved.map_or(0, |head| head.tree_head.size.0);
+            survives &= found.is_ok_and(|state| size(state) >= least);
+        }
+    });
+    survives
+}
+
+#[test]
+fn a_sth_file_that_was_written_survives_and_would_not_without_either_sync() {
+    assert!(sth_file_survives(|_| false));
+    assert!(!sth_file_survives(|asked| matches!(asked.saves, Saves::Bytes { .. })));
+    assert!(!sth_file_survives(|asked| matches!(asked.saves, Saves::Names { .. })));
 }
 
 #[tokio::test]

@@ -24,11 +24,14 @@
 //! that lies about what is synced. What of that can be noticed is noticed by checksums, not by
 //! order.
 
+mod asked;
 mod disk;
 
+pub use asked::{Asked, Saves};
 pub use disk::{Crash, Disk};
 
 use super::{Existing, File, Fs, Lock};
+use asked::Judge;
 use disk::Op;
 use std::collections::HashSet;
 use std::io::{self, ErrorKind};
@@ -77,6 +80,8 @@ struct State {
     ops: Vec<Op>,
     reads: u64,
     plan: Plan,
+    /// None: no sync is left out.
+    judge: Option<Judge>,
     /// Operations counted for the plan, those that failed included.
     tried: u64,
     failed: u64,
@@ -107,6 +112,7 @@ impl SimFs {
             ops: Vec::new(),
             reads: 0,
             plan: Plan::Never,
+            judge: None,
             tried: 0,
             failed: 0,
             locked: HashSet::new(),
@@ -145,6 +151,12 @@ impl SimFs {
     /// Everything works again.
     pub fn heal(&self) {
         self.with(|state| state.plan = Plan::Never);
+    }
+
+    /// Asks about each sync from now on whether it is left out: then it is answered as if it had been
+    /// done, and not recorded. For the trial of a test that should notice.
+    pub fn leave_out(&self, judge: impl Fn(&Asked<'_>) -> bool + Send + Sync + 'static) {
+        self.with(|state| state.judge = Some(Judge::new(judge)));
     }
 
     /// The disk as it is now, with all that is not synced.
@@ -224,6 +236,24 @@ impl State {
         }
     }
 
+    fn leaves_out(&self, path: &Path, saves: Saves<'_>) -> bool {
+        self.judge.as_ref().is_some_and(|judge| judge.leaves_out(&Asked { path, saves }))
+    }
+
+    /// What a sync of a directory would save.
+    fn saves_names(&self, dir: &Path) -> Saves<'_> {
+        match self.disk.last_unsynced_name(dir) {
+            None => Saves::Nothing,
+            Some((last, number)) => Saves::Names { last, are_older: number < self.start.changes() },
+        }
+    }
+
+    /// What a sync of a file would save.
+    fn saves_bytes(&self, inode: usize) -> Saves<'_> {
+        let last_write = self.disk.last_unsynced_write(inode);
+        last_write.map_or(Saves::Nothing, |last_write| Saves::Bytes { last_write })
+    }
+
     fn apply(&mut self, op: Op) {
         self.disk.apply(&op);
         self.ops.push(op);
@@ -262,13 +292,14 @@ impl Fs for SimFs {
                 }
                 Err(error) => return Err(error),
             };
-            Ok(Box::new(SimFile { fs: self.clone(), inode }) as Box<dyn File>)
+            Ok(Box::new(SimFile { fs: self.clone(), path: path.to_owned(), inode })
+                as Box<dyn File>)
         })
     }
 
     fn open(&self, path: &Path) -> io::Result<Box<dyn File>> {
         let inode = self.with(|state| state.disk.file(path))?;
-        Ok(Box::new(SimFile { fs: self.clone(), inode }))
+        Ok(Box::new(SimFile { fs: self.clone(), path: path.to_owned(), inode }))
     }
 
     fn len(&self, path: &Path) -> io::Result<u64> {
@@ -332,6 +363,9 @@ impl Fs for SimFs {
                 return Err(ErrorKind::NotFound.into());
             }
             state.allow(true)?;
+            if state.leaves_out(dir, state.saves_names(dir)) {
+                return Ok(());
+            }
             state.apply(Op::SyncDir { path: dir.to_owned() });
             Ok(())
         })
@@ -352,6 +386,8 @@ impl Fs for SimFs {
 #[derive(Debug)]
 struct SimFile {
     fs: SimFs,
+    /// The name that it was opened under.
+    path: PathBuf,
     inode: usize,
 }
 
@@ -374,6 +410,9 @@ impl File for SimFile {
         self.fs.with(|state| {
             let allowed = state.allow(true);
             let inode = self.inode;
+            if allowed.is_ok() && state.leaves_out(&self.path, state.saves_bytes(inode)) {
+                return Ok(());
+            }
             state.apply(match allowed {
                 Ok(()) => Op::Sync { inode },
                 Err(_) => Op::FailedSync { inode },

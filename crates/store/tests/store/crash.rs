@@ -1,184 +1,20 @@
 //! The power fails after every single operation of a log's life, and again while it recovers: all
 //! that was promised is there, and the log goes on.
 
-use crate::support::{commit, leaf, leaves, log_key, publish, sign, tree};
+mod check;
+mod recorded;
+mod trial;
+
+use crate::support::{leaf, leaves, log_key};
+use check::{Told, check_promises, place};
+use recorded::{FOLLOWER_LIFE, HIGH_LIFE, LIFE, LONG_LIFE, Life, Process, Step};
 use sigsum_core::{LeafIndex, TreeSize};
-use sigsum_store::fs::sim::{Crash, Disk, Failure, Recording, SimFs};
-use sigsum_store::fsck::examine;
-use sigsum_store::{HeadStore as _, LeafLog as _, Place, Role, Store, StoreError, TreeReader as _};
+use sigsum_store::fs::sim::{Crash, Disk, Failure, SimFs};
+use sigsum_store::{LeafLog as _, Role, Store, StoreError};
 use std::collections::HashSet;
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex};
 use std::thread;
-
-/// What the store promised before the power failed.
-#[derive(Debug, Default, Clone, PartialEq, Eq)]
-pub(crate) struct Promised {
-    initialised: bool,
-    committed: u64,
-    integrated: u64,
-    head: u64,
-    published: u64,
-    /// None where it is between two.
-    role: Option<Role>,
-}
-
-/// A step in the life of a log.
-#[derive(Debug, Clone, Copy)]
-pub(crate) enum Step {
-    /// Commits so many more leaves.
-    Commit(u64),
-    Integrate,
-    /// Signs a head of this many leaves fewer than are integrated.
-    Sign(u64),
-    Publish,
-    /// Makes a follower's directory a primary's.
-    Promote,
-    /// Closes the store and opens it again.
-    Reopen,
-}
-use Step::{Commit, Integrate, Promote, Publish, Reopen, Sign};
-
-/// Over the first tile boundary and the second, with heads before, at and behind them.
-const LIFE: &[Step] = &[
-    Commit(3),
-    Integrate,
-    Sign(0),
-    Publish,
-    Commit(200),
-    Commit(1),
-    Integrate,
-    Sign(2),
-    Commit(51), // 255
-    Integrate,
-    Sign(0),
-    Commit(1), // 256 fills the first tile
-    Integrate,
-    Publish, // of a size that the tiles are beyond
-    Commit(1),
-    Integrate,
-    Sign(0),
-    Publish,
-    Reopen,
-    Commit(300),
-    Integrate,
-    Sign(0),
-    Publish,
-    Commit(5),
-];
-
-/// What a follower does until it is the primary.
-const FOLLOWER_LIFE: &[Step] =
-    &[Commit(3), Integrate, Sign(0), Publish, Commit(2), Promote, Reopen, Commit(2), Integrate];
-
-/// More leaves than two journal segments hold, so that a spare one is made and used.
-const LONG_LIFE: &[Step] =
-    &[Commit(6000), Commit(4000), Integrate, Sign(0), Commit(7500), Integrate, Reopen, Commit(10)];
-
-/// To the first tile of the third level.
-const HIGH_LIFE: &[Step] =
-    &[Commit(65_535), Integrate, Commit(1), Integrate, Sign(0), Publish, Commit(1), Integrate];
-
-/// A process that has the store open.
-struct Process<'a> {
-    place: &'a Place,
-    as_role: Role,
-    store: Option<Store>,
-    promised: Promised,
-}
-
-impl<'a> Process<'a> {
-    fn new(place: &'a Place, as_role: Role) -> Self {
-        Self { place, as_role, store: None, promised: Promised::default() }
-    }
-
-    fn store(&mut self) -> Result<&Store, StoreError> {
-        if self.store.is_none() {
-            let store = Store::open(self.place, &log_key())?;
-            store.wait_for_index()?;
-            self.store = Some(store);
-        }
-        Ok(self.store.as_ref().unwrap())
-    }
-
-    fn start(&mut self) -> Result<(), StoreError> {
-        match init(self.place, self.as_role) {
-            // Also where the sync after the last step failed and it is tried again.
-            Ok(()) | Err(StoreError::AlreadyInitialised { .. }) => (),
-            Err(error) => return Err(error),
-        }
-        self.promised.initialised = true;
-        self.promised.role = Some(self.as_role);
-        Ok(())
-    }
-
-    fn take(&mut self, step: Step) -> Result<(), StoreError> {
-        let promised = self.promised.clone();
-        let store = self.store()?;
-        match step {
-            Commit(more) => {
-                let range = promised.committed..promised.committed + more;
-                let committed = store.commit(&leaves(range.clone()))?;
-                assert!(range.clone().eq(committed.iter().map(|c| c.index.0)));
-                self.promised.committed = range.end;
-            }
-            Integrate => {
-                assert_eq!(store.integrate()?, tree(promised.committed));
-                self.promised.integrated = promised.committed;
-            }
-            Sign(behind) => {
-                let size = promised.integrated - behind;
-                store.persist_head(&sign(tree(size)))?;
-                self.promised.head = size;
-            }
-            Publish => {
-                store.persist_published(&publish(sign(tree(promised.head))))?;
-                self.promised.published = promised.head;
-            }
-            Promote => {
-                store.set_role(Role::Primary)?;
-                self.promised.role = Some(Role::Primary);
-            }
-            Reopen => {
-                self.store = None;
-                self.store()?;
-            }
-        }
-        Ok(())
-    }
-}
-
-/// A life that was recorded, with what was promised from which operation on.
-pub(crate) struct Life {
-    as_role: Role,
-    recording: Recording,
-    promises: Vec<(usize, Promised)>,
-}
-
-impl Life {
-    pub(crate) fn live(steps: &[Step], as_role: Role) -> Self {
-        let fs = SimFs::new();
-        let place = Place::on(Arc::new(fs.clone()), "/log");
-        let mut process = Process::new(&place, as_role);
-        let mut promises = vec![(0, Promised::default())];
-        process.start().unwrap();
-        promises.push((fs.recorded(), process.promised.clone()));
-        for step in steps {
-            if let Promote = step {
-                promises.push((fs.recorded(), Promised { role: None, ..process.promised.clone() }));
-            }
-            process.take(*step).unwrap();
-            promises.push((fs.recorded(), process.promised.clone()));
-        }
-        drop(process);
-        Self { as_role, recording: fs.recording(), promises }
-    }
-
-    fn promised(&self, operations: usize) -> &Promised {
-        let made = self.promises.iter().rev().find(|(at, _)| *at <= operations);
-        &made.unwrap().1
-    }
-}
 
 /// What was tried.
 #[derive(Debug, Default)]
@@ -260,116 +96,6 @@ fn crash_after(
         counts.again.fetch_add(again, Ordering::Relaxed);
         drop(told);
     }
-}
-
-/// Says where it was when a check fails.
-struct Told(String);
-
-impl Drop for Told {
-    fn drop(&mut self) {
-        if thread::panicking() {
-            println!("{}", self.0);
-        }
-    }
-}
-
-fn init(place: &Place, role: Role) -> Result<(), StoreError> {
-    match role {
-        Role::Primary => Store::init(place, &log_key()),
-        Role::Follower => Store::init_follower(place, &log_key()),
-        Role::Frozen => panic!("no store begins closed"),
-    }
-}
-
-fn place(fs: &SimFs) -> Place {
-    Place::on(Arc::new(fs.clone()), "/log")
-}
-
-/// Whether everything that was promised is still so, and whether the log can go on: also when the
-/// power fails again, while it recovers or soon after. Returns how often it failed again.
-fn check_promises(disk: &Disk, promised: &Promised, as_role: Role, seed: u64) -> u64 {
-    let fs = SimFs::on(disk.clone());
-    if !promised.initialised {
-        match Store::open(&place(&fs), &log_key()) {
-            Err(StoreError::NotInitialised { .. }) => init(&place(&fs), as_role).unwrap(),
-            other => drop(other.unwrap()),
-        }
-    }
-    if promised.committed < 1000 {
-        let found = examine(&place(&fs), &log_key()).unwrap().findings;
-        // What a start of the log makes again.
-        assert!(found.iter().all(|finding| finding.name == "checkpoint"), "{found:?}");
-    }
-    let (store, found) = reopen_and_check(&fs, promised);
-    let recovery = fs.recording();
-    // What was found is as good as acknowledged.
-    let _ = reopen_and_check(&SimFs::on(fs.disk().crash(Crash::LoseAll)), &found);
-    // What is above was tried on smaller trees.
-    let verify = |store: &Store| {
-        if store.committed_size().0 < 5000 {
-            store.verify().unwrap();
-        }
-    };
-    verify(&store);
-    let size = found.committed;
-    commit(&store, size..size + 2);
-    store.integrate().unwrap();
-    store.persist_head(&sign(tree(size + 2))).unwrap();
-    store.persist_published(&publish(sign(tree(size + 2)))).unwrap();
-    for n in (0..size + 2).step_by(size as usize / 16 + 1) {
-        assert_eq!(store.index_of(&leaf(n).hash()).unwrap(), Some(LeafIndex(n)));
-    }
-    let size = size + 2;
-    let last = Promised {
-        initialised: true,
-        committed: size,
-        integrated: size,
-        head: size,
-        published: size,
-        role: promised.role,
-    };
-    let (store, found) = reopen_and_check(&SimFs::on(fs.disk().crash(Crash::LoseAll)), &last);
-    verify(&store);
-    assert_eq!(found.committed, size);
-    1 + crash_in_recovery(&recovery, promised, seed)
-}
-
-/// The power fails after one operation of the recovery.
-fn crash_in_recovery(recovery: &Recording, promised: &Promised, seed: u64) -> u64 {
-    if recovery.is_empty() || !promised.initialised {
-        return 0;
-    }
-    let at = 1 + seed as usize % recovery.len();
-    recovery.replay(|number, _, disk| {
-        if number == at {
-            let ways = disk.crashes(1, seed);
-            let how = ways[seed as usize / recovery.len() % ways.len()];
-            let _ = reopen_and_check(&SimFs::on(disk.crash(how)), promised);
-        }
-    });
-    1
-}
-
-/// Opens what a crash left, and says what it holds.
-fn reopen_and_check(fs: &SimFs, promised: &Promised) -> (Store, Promised) {
-    let store = Store::open(&place(fs), &log_key()).unwrap();
-    store.wait_for_index().unwrap();
-    let size = store.committed_size().0;
-    assert!(size >= promised.committed, "{size} leaves");
-    let integrated = store.integrated();
-    assert!(integrated.size.0 >= promised.integrated, "{integrated:?}");
-    assert_eq!(integrated, tree(integrated.size.0));
-    assert!(store.leaves(LeafIndex(0), LeafIndex(size)).unwrap() == leaves(0..size));
-    let head = store.load_head().map_or(0, |head| head.tree_head.size.0);
-    assert!(head >= promised.head, "head of {head}");
-    let published = store.load_published();
-    let published = published.map_or(0, |published| published.head.signed.tree_head.size.0);
-    assert!((promised.published..=head).contains(&published), "published {published}");
-    let integrated = integrated.size.0;
-    assert!(promised.role.is_none_or(|role| role == store.role()), "{:?}", store.role());
-    let role = Some(store.role());
-    let found = Promised { initialised: true, committed: size, integrated, head, published, role };
-    (store, found)
 }
 
 #[test]
@@ -480,7 +206,7 @@ fn a_leaf_that_was_found_after_a_crash_is_durable_before_it_is_acknowledged() {
     let place_of = place(&fs);
     let mut process = Process::new(&place_of, Role::Primary);
     process.start().unwrap();
-    process.take(Commit(5)).unwrap();
+    process.take(Step::Commit(5)).unwrap();
     // Written, but the sync fails: as if the process died between them.
     fs.fail(fs.operations() + 1, u64::MAX, Failure::Broken);
     process.store().unwrap().commit(&leaves(5..7)).unwrap_err();
@@ -490,8 +216,9 @@ fn a_leaf_that_was_found_after_a_crash_is_durable_before_it_is_acknowledged() {
     store.wait_for_index().unwrap();
     assert_eq!(store.index_of(&leaf(6).hash()).unwrap(), Some(LeafIndex(6)));
     assert_eq!(store.recovery().recovered_leaves, 7);
-    drop(store);
+    // Before a stop, which syncs.
     let fs = SimFs::on(fs.disk().crash(Crash::LoseAll));
+    drop(store);
     let store = Store::open(&place(&fs), &log_key()).unwrap();
     assert_eq!(store.committed_size(), TreeSize(7));
 }

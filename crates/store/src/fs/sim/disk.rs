@@ -50,7 +50,8 @@ impl fmt::Display for Op {
 /// What becomes of what was not synced.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Crash {
-    /// All of it was written: the process was killed, the machine went on.
+    /// All of it is there, and none of it written: the process was killed, the machine goes on, and
+    /// what was not synced is lost if the power fails before somebody syncs it.
     KeepAll,
     /// None of it was.
     LoseAll,
@@ -76,6 +77,8 @@ enum Entry {
 /// A change of names in one directory, which happens as a whole.
 #[derive(Debug, Clone)]
 struct NameChange {
+    /// How many there were before.
+    number: u64,
     dir: PathBuf,
     sets: Vec<(PathBuf, Option<Entry>)>,
 }
@@ -105,13 +108,16 @@ pub struct Disk {
     now: BTreeMap<PathBuf, Entry>,
     durable: BTreeMap<PathBuf, Entry>,
     unsynced: Vec<NameChange>,
+    /// Changes of names so far.
+    changes: u64,
     inodes: Vec<Inode>,
 }
 
 impl Default for Disk {
     fn default() -> Self {
         let names = BTreeMap::from([(PathBuf::from("/"), Entry::Dir)]);
-        Self { now: names.clone(), durable: names, unsynced: Vec::new(), inodes: Vec::new() }
+        let (unsynced, inodes) = (Vec::new(), Vec::new());
+        Self { now: names.clone(), durable: names, unsynced, changes: 0, inodes }
     }
 }
 
@@ -164,7 +170,8 @@ impl Disk {
 
     fn change_names(&mut self, dir: &Path, sets: Vec<(PathBuf, Option<Entry>)>) {
         set_names(&mut self.now, &sets);
-        self.unsynced.push(NameChange { dir: dir.to_owned(), sets });
+        self.unsynced.push(NameChange { number: self.changes, dir: dir.to_owned(), sets });
+        self.changes += 1;
     }
 
     pub(super) fn apply(&mut self, op: &Op) {
@@ -205,6 +212,26 @@ impl Disk {
         }
     }
 
+    /// The name in a directory that was changed last, if that is not synced, and how many changes there
+    /// were before.
+    pub(super) fn last_unsynced_name(&self, dir: &Path) -> Option<(&Path, u64)> {
+        let last = self.unsynced.iter().rev().find(|change| change.dir == dir)?;
+        Some((last.sets.last()?.0.as_path(), last.number))
+    }
+
+    /// Changes of names so far.
+    pub(super) fn changes(&self) -> u64 {
+        self.changes
+    }
+
+    /// Bytes of the last write to a file that is not synced; none where there is no such write.
+    pub(super) fn last_unsynced_write(&self, inode: usize) -> Option<usize> {
+        Some(match self.inodes.get(inode)?.unsynced.last()? {
+            DataChange::Write { bytes, .. } => bytes.len(),
+            DataChange::Empty => 0,
+        })
+    }
+
     /// How many changes of names are not synced.
     fn unsynced_names(&self) -> usize {
         self.unsynced.len()
@@ -233,6 +260,9 @@ impl Disk {
     /// What the next start of the machine finds.
     #[must_use]
     pub fn crash(&self, how: Crash) -> Self {
+        if how == Crash::KeepAll {
+            return self.clone();
+        }
         let mut random = Random(match how {
             Crash::Mixed(seed) => seed,
             _ => 0,
@@ -267,20 +297,33 @@ impl Disk {
             Inode { now: Arc::clone(&image), durable: image, ..Inode::default() }
         });
         let inodes = inodes.collect();
-        Self { now: found.clone(), durable: found, unsynced: Vec::new(), inodes }
+        let (unsynced, changes) = (Vec::new(), self.changes);
+        Self { now: found.clone(), durable: found, unsynced, changes, inodes }
     }
 
-    /// Tells disks apart on which different things are found.
+    /// Tells disks apart on which different things are found, now or after a crash.
     pub fn fingerprint(&self) -> u64 {
         let mut hasher = DefaultHasher::new();
-        for (path, entry) in &self.now {
-            path.hash(&mut hasher);
-            if let Entry::File(inode) = entry {
-                let bytes = self.bytes(*inode);
-                (bytes.len(), crc32c::crc32c(bytes)).hash(&mut hasher);
-            }
+        self.hash_files(&self.now, |inode| &inode.now, &mut hasher);
+        if self.unsynced_names() > 0 || self.inodes.iter().any(Inode::is_dirty) {
+            self.hash_files(&self.durable, |inode| &inode.durable, &mut hasher);
         }
         hasher.finish()
+    }
+
+    fn hash_files(
+        &self,
+        names: &BTreeMap<PathBuf, Entry>,
+        bytes: impl Fn(&Inode) -> &[u8],
+        hasher: &mut DefaultHasher,
+    ) {
+        for (path, entry) in names {
+            path.hash(hasher);
+            if let Entry::File(inode) = entry {
+                let bytes = self.inodes.get(*inode).map_or(&[][..], &bytes);
+                (bytes.len(), crc32c::crc32c(bytes)).hash(hasher);
+            }
+        }
     }
 
     /// Changes bytes of a file behind everybody's back, as rot does.
