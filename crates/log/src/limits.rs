@@ -172,4 +172,6 @@ fn limit_name(exceeded: &Exceeded) -> &'static str {
 }
 
 #[cfg(test)]
+mod crash_tests;
+#[cfg(test)]
 mod tests;

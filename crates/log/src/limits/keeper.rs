@@ -115,7 +115,7 @@ impl Keeper {
     }
 
     /// Writes what was counted since the last time.
-    fn save(&mut self, inner: &Inner) {
+    pub(super) fn save(&mut self, inner: &Inner) {
         let now = moment::now(&*self.clock);
         let saved = self.try_save(inner, &now);
         inner.metrics.counters(inner.quota().len());

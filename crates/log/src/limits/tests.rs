@@ -10,17 +10,17 @@ use sigsum_store::Place;
 use std::time::Duration;
 use tokio::time::advance;
 
-const KEY: KeyHash = KeyHash::new([7; 32]);
+pub(super) const KEY: KeyHash = KeyHash::new([7; 32]);
 const OTHER: KeyHash = KeyHash::new([8; 32]);
 const DAY: Duration = Duration::from_secs(86_400);
 
-fn loaded(text: &str) -> Loaded {
+pub(super) fn loaded(text: &str) -> Loaded {
     let file = LimitFile::parse(text.as_bytes()).unwrap();
     let suffixes = SuffixList::parse(b"org\n").unwrap();
     Loaded { path: "limits".into(), rules: Rules::new(file, Some(suffixes), false) }
 }
 
-fn metrics(registry: &Registry) -> LimitMetrics {
+pub(super) fn metrics(registry: &Registry) -> LimitMetrics {
     LogMetrics::register(registry).unwrap().limits.clone()
 }
 
@@ -29,7 +29,7 @@ fn limits(text: &str) -> Limits {
 }
 
 /// Adds a leaf with this key; whether it was let in.
-fn add(limits: &Limits, key: KeyHash) -> bool {
+pub(super) fn add(limits: &Limits, key: KeyHash) -> bool {
     limits.admit(&key, None).map(Permit::settle).is_ok()
 }
 
