@@ -23,6 +23,7 @@ pub mod follower;
 mod gate;
 mod guard;
 mod handle;
+mod indexing;
 mod integrating;
 mod limits;
 mod metrics;

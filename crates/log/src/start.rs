@@ -7,6 +7,7 @@ use crate::engine::head::{HeadEngine, Restored, Rules};
 use crate::gate::Gate;
 use crate::guard::GuardGate;
 use crate::handle::{Handle, Parts};
+use crate::indexing;
 use crate::limits::LimitsError;
 use crate::metrics::{CommitObserver, LogMetrics, gauge_value};
 use crate::open;
@@ -40,8 +41,7 @@ use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::{mpsc, oneshot, watch};
-use tokio::task::JoinHandle;
+use tokio::sync::{mpsc, watch};
 
 /// A start waits so long for the leaf index, so that a small log takes leaves from its first
 /// request on. A large one serves reads meanwhile, as its index takes longer.
@@ -160,7 +160,7 @@ pub async fn start(config: Config, context: Context) -> Result<Handle, StartErro
     let (gate, keeping) = Gate::open(&config, &context, &metrics).await?;
     let parts = &context.service.health;
     let shutdown = context.service.shutdown.child();
-    let (indexing, indexed) = watch_index(store.clone(), parts.part("leaf index"));
+    let (indexing, indexed) = indexing::watch(&store, parts.part("leaf index"), &shutdown);
     let _ = tokio::time::timeout(INDEX_GRACE, indexed).await; // ready or not, reads go on
     let store: Arc<dyn LogStore> = store;
 
@@ -364,23 +364,6 @@ fn restore(
         lenient: config.publish_without_quorum,
     };
     Ok(Restored { published, guard: Some(guard), floor: known })
-}
-
-/// Reports when the leaf index is ready; until then add-leaf is answered 503. The receiver hears
-/// of the end, good or bad.
-fn watch_index(store: Arc<Store>, health: Part) -> (JoinHandle<()>, oneshot::Receiver<()>) {
-    let (ended, indexed) = oneshot::channel();
-    let watching = tokio::task::spawn_blocking(move || {
-        match store.wait_for_index() {
-            Ok(()) => health.ready(),
-            Err(error) => {
-                health.waiting("the leaf index cannot be built");
-                tracing::error!(%error, "cannot build the leaf index; no leaf is accepted");
-            }
-        }
-        let _ = ended.send(()); // nobody waits any more where it took long
-    });
-    (watching, indexed)
 }
 
 /// Starts the thread that commits leaves; the receiver hears how large the tree is.

@@ -204,12 +204,25 @@ pub enum StoreError {
 }
 
 impl StoreError {
-    /// Whether the same call may work later without a restart: no space left, index not built yet.
+    /// Whether the same call may work later without a restart: no space left, index not built yet, or
+    /// not readable for now.
     #[must_use]
     pub fn is_retryable(&self) -> bool {
         match self {
             Self::IndexBuilding => true,
             Self::File(error) => is_no_space(&error.source),
+            Self::Earlier(error) => error.may_pass(),
+            _ => false,
+        }
+    }
+
+    /// Whether the disk refused something that it may not refuse the next time; damage is no such
+    /// thing.
+    #[must_use]
+    pub fn may_pass(&self) -> bool {
+        match self {
+            Self::File(_) => true,
+            Self::Earlier(error) => error.may_pass(),
             _ => false,
         }
     }

@@ -17,7 +17,6 @@ use crate::writer::TileWriter;
 use sigsum_core::merkle::{CompactRange, NodeReader, hash_leaf};
 use sigsum_core::{Hash, Leaf, LeafIndex, PublicKey, TreeHead, TreeSize};
 use std::collections::HashMap;
-use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 
@@ -71,7 +70,8 @@ impl Store {
     /// Waits until the leaf index is in use.
     ///
     /// # Errors
-    /// The reason why it cannot be built.
+    /// The reason why it cannot be built. Where that [may pass](StoreError::may_pass), it is tried again
+    /// by itself, and so may this be.
     pub fn wait_for_index(&self) -> Result<(), StoreError> {
         self.shared.index.wait()
     }
@@ -97,7 +97,7 @@ impl Store {
 
 impl Drop for Store {
     fn drop(&mut self) {
-        self.shared.index.stop.store(true, Ordering::Relaxed);
+        self.shared.index.close();
         if let Some(worker) = self.worker.take() {
             let _ = worker.join(); // if it panicked, that was printed
         }

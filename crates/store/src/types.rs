@@ -67,7 +67,8 @@ pub enum IndexState {
     },
     /// In use.
     Ready,
-    /// Could not be built, or the tiles turned out damaged afterwards: no leaves can be added.
+    /// Could not be built, or the tiles turned out damaged afterwards: no leaves can be added. Where
+    /// the reason [may pass](StoreError::may_pass), it is tried again by itself.
     Failed(Arc<StoreError>),
 }
 

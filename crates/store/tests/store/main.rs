@@ -9,6 +9,7 @@ mod damage;
 mod durable;
 mod fsck;
 mod heads;
+mod index;
 mod ledger;
 mod left_out;
 mod life;
