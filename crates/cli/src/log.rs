@@ -361,6 +361,10 @@ fn run_failure(error: &sigsum_log::RunError) -> Failure {
     }
 }
 
+/// What to do with any copy of a log that is closed for good.
+const CLOSED_REMEDY: &str = "nothing comes after its last head, so any copy of the directory will do: `sigsum log primary \
+     --data-dir DIR --key-file LOG-KEY.pub` serves one, and `sigsum log backup` makes one";
+
 /// What the operator can do about a directory that cannot be used.
 fn with_remedy(failure: Failure, error: &StoreError) -> Failure {
     match error {
@@ -370,6 +374,7 @@ fn with_remedy(failure: Failure, error: &StoreError) -> Failure {
         StoreError::OtherLog { .. } => {
             failure.remedy("check --data-dir and --key-file: they belong to different logs")
         }
+        StoreError::ForGood { .. } => failure.remedy(CLOSED_REMEDY),
         StoreError::Damaged { .. } => failure.remedy(
             "do not delete anything, and do not start from an older copy of the directory: \
              `sigsum log fsck` names all that is wrong, and what can be done about it",

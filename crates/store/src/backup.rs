@@ -1,7 +1,10 @@
 //! A copy of a log's directory, made while the log runs, and brought up to date again and again.
 //!
 //! The copy is a follower's directory: a primary does not start from it, since the log may have signed
-//! more since. The state files of the source are read in the order in which each can only be
+//! more since. Only where the log is closed, and everything that it took is published, the copy is
+//! closed too: nothing comes after it, and it is never promoted.
+//!
+//! The state files of the source are read in the order in which each can only be
 //! overtaken by the next (`published`, `head`, `tree`), so that what is copied is consistent; the
 //! journal is left out, as its leaves are in the tree seconds later. Files of the copy are written in
 //! the opposite order, so that whenever it is cut short the copy is one of an earlier moment, and
@@ -38,6 +41,8 @@ pub struct Backup {
     pub published: Option<TreeSize>,
     /// Tiles that were copied.
     pub tiles: u64,
+    /// Whether the log is closed for good, and its copy therefore, too.
+    pub is_closed: bool,
 }
 
 /// Why there is no copy, or none that is up to date. A copy that was there says of itself what it
@@ -89,6 +94,8 @@ struct Source {
     published: Option<Published>,
     head: Option<SignedTreeHead>,
     tree: TreeHead,
+    /// Closed for good, with everything that it took published.
+    is_closed: bool,
 }
 
 impl Source {
@@ -101,12 +108,25 @@ impl Source {
             let (dir, expected) = (place.path().to_owned(), log_key.key_hash());
             return Err(StoreError::OtherLog { dir, expected, found: identity });
         }
+        // First: a log that is closed by now takes no leaf any more.
+        let is_frozen = state::load_role(place)?.is_some_and(|(role, _)| role == Role::Frozen);
         let published = state::load_published(place)?;
         let head = state::load_head(place)?;
         let tree = state::load_tree(place)?;
         let tree = tree.ok_or_else(|| missing(place, "tree"))?;
-        Ok(Self { published, head, tree })
+        let shown = published.as_ref().map(|published| published.head.signed.tree_head.size);
+        let is_closed = is_frozen && shown == Some(tree.size) && is_all(place, tree)?;
+        Ok(Self { published, head, tree, is_closed })
     }
+}
+
+/// Whether a tree has all leaves of a log that takes none any more. While a log is closing its files
+/// move; then the next copy finds out.
+fn is_all(place: &Place, tree: TreeHead) -> Result<bool, StoreError> {
+    let beyond = Journal::leaves_beyond(place, tree.size.0);
+    // Leaves leave the journal for the tree, so that it is looked at again.
+    let is_same = state::load_tree(place)? == Some(tree);
+    Ok(is_same && beyond.is_ok_and(|leaves| leaves == 0))
 }
 
 fn missing(place: &Place, name: &str) -> StoreError {
@@ -127,7 +147,8 @@ pub fn backup(from: &Place, to: &Place, log_key: &PublicKey) -> Result<Backup, B
     let _lock = take_lock(to)?;
     let (identity, role) = (state::load_identity(to)?, state::load_role(to)?);
     let role = role.map_or(Role::Primary, |(role, _)| role);
-    if role != Role::Follower {
+    let is_copy = role == Role::Follower || (role == Role::Frozen && source.is_closed);
+    if !is_copy {
         return Err(BackupError::NotACopy { dir: to.path().to_owned(), role });
     }
     if let Some(found) = identity.filter(|found| *found != log_key.key_hash()) {
@@ -147,12 +168,16 @@ pub fn backup(from: &Place, to: &Place, log_key: &PublicKey) -> Result<Backup, B
     }
     let tiles = copy_tiles(from, to, before.size, source.tree.size)?;
     check_and_record(to, before, &source, log_key)?;
+    if source.is_closed {
+        state::store_role(to, Role::Frozen, log_key).map_err(StoreError::from)?; // now that it is whole
+    }
     Ok(Backup {
         tree: source.tree,
         before: before.size,
         head: source.head.map(|head| head.tree_head.size),
         published: source.published.map(|published| published.head.signed.tree_head.size),
         tiles,
+        is_closed: source.is_closed,
     })
 }
 

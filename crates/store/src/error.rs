@@ -135,6 +135,12 @@ pub enum StoreError {
         /// The directory.
         dir: PathBuf,
     },
+    /// Configuration: the log was closed for good, and is to be something else.
+    #[error("{} holds a log that is closed for good", dir.display())]
+    ForGood {
+        /// The directory.
+        dir: PathBuf,
+    },
     /// Configuration: the directory is another log's.
     #[error("{} belongs to the log with key hash {found}, not {expected}", dir.display())]
     OtherLog {

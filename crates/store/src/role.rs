@@ -47,9 +47,12 @@ impl Store {
     /// role is found at the next start. **Retry**: any time.
     ///
     /// # Errors
-    /// [`StoreError::File`].
+    /// [`StoreError::File`]; [`StoreError::ForGood`] for a log that is closed.
     pub fn set_role(&self, role: Role) -> Result<(), StoreError> {
         let _writing = lock(&self.shared.writing);
+        if self.role() == Role::Frozen && role != Role::Frozen {
+            return Err(StoreError::ForGood { dir: self.shared.place().path().to_owned() });
+        }
         state::store_role(self.shared.place(), role, &self.shared.log_key)?;
         *lock(&self.shared.role) = role;
         Ok(())
@@ -70,11 +73,14 @@ impl Store {
     /// role. **Retry**: any time.
     ///
     /// # Errors
-    /// [`StoreError::File`]; [`StoreError::OutsideTree`] where more is known than is held.
+    /// As [`Self::set_role`]; [`StoreError::OutsideTree`] where more is known than is held.
     pub fn promote(&self, known_size: TreeSize) -> Result<Promotion, StoreError> {
         let held_size = self.committed_size();
         if known_size > held_size {
             return Err(StoreError::OutsideTree { asked: known_size.0, size: held_size });
+        }
+        if self.role() == Role::Frozen {
+            return Err(StoreError::ForGood { dir: self.shared.place().path().to_owned() });
         }
         let promotion = Promotion { known_size, held_size };
         {

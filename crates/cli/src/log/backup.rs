@@ -54,7 +54,7 @@ pub(super) fn run(options: &Backup) -> Result<(), Failure> {
         "{to}: {new} new leaves, {tiles} tiles copied and checked\n\n\
          leaves in the tree {tree}, root hash {root}\n\
          last signed head   {head}\n\
-         published head     {published}\n",
+         published head     {published}\n{closed}",
         to = options.to.display(),
         new = done.tree.size.0 - done.before.0,
         tiles = done.tiles,
@@ -62,5 +62,7 @@ pub(super) fn run(options: &Backup) -> Result<(), Failure> {
         root = done.tree.root_hash,
         head = size(done.head),
         published = size(done.published),
+        closed =
+            if done.is_closed { "the log is closed for good, and so is this copy\n" } else { "" },
     ))
 }

@@ -1,6 +1,6 @@
 //! `sigsum log secondary`: holds a copy of another node's log (flags of sigsum-log-secondary).
 
-use super::{node_key, over, read_config, runner_failure, with_remedy};
+use super::{CLOSED_REMEDY, node_key, over, read_config, runner_failure, with_remedy};
 use crate::failure::{Failure, key_failure};
 use crate::files::agent_socket;
 use crate::log_level::start_logging;
@@ -155,6 +155,7 @@ fn start_failure(error: &FollowerStartError) -> Failure {
         FollowerStartError::IsPrimary { .. } => failure.remedy(
             "to follow another node, make a directory of its own with `sigsum log init --follower`",
         ),
+        FollowerStartError::IsClosed { .. } => failure.remedy(CLOSED_REMEDY),
         FollowerStartError::HasLogKey => failure
             .remedy("make one with `sigsum key generate`, and give the primary its .pub file"),
         FollowerStartError::Store(error) => with_remedy(failure, error),

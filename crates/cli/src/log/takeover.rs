@@ -1,7 +1,7 @@
 //! `sigsum log promote` and `sigsum log restore`: a node that takes over as the log's primary.
 
 use super::owner::check_owner;
-use super::{follower, log_key, node_key, read_config, read_policy, with_remedy};
+use super::{CLOSED_REMEDY, follower, log_key, node_key, read_config, read_policy, with_remedy};
 use crate::failure::Failure;
 use crate::files::print;
 use clap::{ArgAction, Args};
@@ -153,7 +153,7 @@ pub(super) fn restore(options: Restore) -> Result<(), Failure> {
     check_owner(&dir)?;
     let settings = settings(&options.others, Some(dir.clone()), None)?;
     let key = log_key(&options.key_file)?;
-    let base: BaseUrl = options.from.parse().map_err(|e| Failure::new(format!("--from: {e}")))?;
+    let base = source(&options.from)?;
     match sigsum_log::init_follower(&dir, &key) {
         // Begun before, or another's: that is seen when it is opened.
         Ok(()) | Err(StoreError::AlreadyInitialised { .. }) => {}
@@ -188,6 +188,17 @@ fn is_among(node: &BaseUrl, followers: &[Follower], asked: &[Asked]) -> bool {
         asked.iter().any(|asked| asked.who == who && asked.is_answer())
     };
     followers.iter().any(|follower| is_node(&follower.url) && answered(&follower.url))
+}
+
+fn source(from: &str) -> Result<BaseUrl, Failure> {
+    if Path::new(from).is_dir() {
+        let failure = Failure::new(format!("--from: {from} is a directory, not a URL"));
+        return Err(failure.remedy(
+            "a backup is a follower's directory: `sigsum log promote --data-dir DIR` makes it the \
+             primary's, and `sigsum log secondary --data-dir DIR` goes on from it",
+        ));
+    }
+    from.parse().map_err(|e| Failure::new(format!("--from: {e}")))
 }
 
 fn copied_text(dir: &Path, from: &str, copied: &Copied) -> String {
@@ -290,6 +301,7 @@ fn promote_failure(error: &PromoteError) -> Failure {
                  publish-without-quorum, it waits for nobody longer than ten seconds, and the log \
                  is forked if a later head was signed",
             ),
+        PromoteError::IsClosed => Failure::new(error.to_string()).remedy(CLOSED_REMEDY),
         PromoteError::IsPrimary => Failure::new(error.to_string()).remedy(
             "start it with `sigsum log primary`; if that is refused, the log has gone on elsewhere",
         ),
@@ -319,6 +331,7 @@ fn restore_failure(error: &RestoreError, dir: &Path) -> Failure {
         RestoreError::OtherTree { .. } | RestoreError::Twice(_) => {
             failure.remedy(format!("remove {}, and restore from another node", dir.display()))
         }
+        RestoreError::IsClosed => failure.remedy(CLOSED_REMEDY),
         RestoreError::IsPrimary => failure.remedy(
             "a restored log is made in a directory of its own; where this one was restored \
              already, start it with `sigsum log primary`",

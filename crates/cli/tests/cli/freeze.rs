@@ -7,6 +7,9 @@ use std::path::Path;
 const FREEZE: [&str; 7] =
     ["log", "freeze", "--data-dir", "log", "--key-file", "log-key.pub", "--for-good"];
 
+const BACKUP: [&str; 8] =
+    ["log", "backup", "--data-dir", "log", "--to", "saved", "--key-file", "log-key.pub"];
+
 /// A network whose log has two leaves, the second perhaps not published.
 fn network() -> Network {
     let network = Network::start(2, 2);
@@ -59,6 +62,10 @@ fn a_closed_log_publishes_all_it_took_and_is_read_only_for_good() {
     let said = network.sandbox.run(&FREEZE).ok().stdout;
     assert!(said.contains("log is closed, with 2 leaves."), "{said}");
     assert!(network.sandbox.run(&FREEZE).ok().stdout.contains("closed already"));
+    // Not before its last head is out: until then a follower may have to finish this.
+    let said = network.sandbox.run(&BACKUP).ok().stdout;
+    assert!(!said.contains("closed"), "{said}");
+    assert!(network.sandbox.read("saved/role").contains("role=follower\n"));
 
     // Without its witnesses it cannot publish its last head, takes no leaf, and says so.
     let mut log = network.sandbox.daemon(&LOG_ARGS);
@@ -148,6 +155,55 @@ fn a_log_that_is_killed_while_it_closes_closes_at_the_next_start() {
     log.stop();
     let fsck = ["log", "fsck", "--data-dir", "log", "--key-file", "log-key.pub"];
     network.sandbox.run(&fsck).ok();
+}
+
+/// A network whose log is closed, and stopped.
+fn closed() -> Network {
+    let mut network = network();
+    network.log.take().unwrap().stop();
+    network.sandbox.run(&FREEZE).ok();
+    let mut log = network.sandbox.daemon(&LOG_ARGS);
+    let internal = log.internal_url();
+    until(|| stage(&internal) == "closed");
+    log.stop();
+    network
+}
+
+#[test]
+fn a_copy_of_a_closed_log_is_served_and_never_a_primary_again() {
+    let network = closed();
+    let sandbox = &network.sandbox;
+    crate::guard::copy(sandbox, "log", "copied");
+    for _ in 0..2 {
+        let said = sandbox.run(&BACKUP).ok().stdout;
+        assert!(said.contains("the log is closed for good, and so is this copy"), "{said}");
+    }
+    let remedy = "hint: nothing comes after its last head, so any copy of the directory will do";
+    for dir in ["log", "copied", "saved"] {
+        let role = sandbox.read(&format!("{dir}/role"));
+        let promote = ["log", "promote", "--data-dir", dir, "--policy-file", "log-policy"];
+        for more in [&[][..], &["--accept-unreachable"]] {
+            let refused = sandbox.run(&[&promote[..], more].concat());
+            refused.fails_with("this log is closed for good, and to promote it").fails_with(remedy);
+        }
+        let key = ["--key-file", "log-key.pub", "--policy-file", "log-policy"];
+        let restore = ["log", "restore", "--from", "http://127.0.0.1:9", "--data-dir", dir];
+        let refused = sandbox.run(&[&restore[..], &key].concat());
+        refused.fails_with("this log is closed for good, and to restore").fails_with(remedy);
+        let follow = ["log", "secondary", "--data-dir", dir, "--key-file", "k"];
+        let refused =
+            sandbox.run(&[&follow[..], &["--primary-url", "http://127.0.0.1:9"]].concat());
+        refused.fails_with("is closed for good: there is nothing to follow").fails_with(remedy);
+        sandbox.run(&["log", "fsck", "--data-dir", dir, "--key-file", "log-key.pub"]).ok();
+        assert_eq!(sandbox.read(&format!("{dir}/role")), role);
+    }
+    let mut args = LOG_ARGS;
+    (args[3], args[5]) = ("saved", "log-key.pub");
+    let mut log = sandbox.daemon(&args);
+    let internal = log.internal_url();
+    until(|| stage(&internal) == "closed");
+    assert_eq!(size(&log.url), "size=1");
+    assert_eq!(add(&network, &log.url, b"late").0, 403);
 }
 
 #[test]

@@ -231,6 +231,17 @@ fn only_a_followers_directory_is_promoted_and_never_while_it_is_used() {
 }
 
 #[test]
+fn a_log_that_was_closed_after_its_promotion_is_not_promoted_again() {
+    let (network, _) = stopped(1);
+    promote(&network, &[]).ok();
+    let freeze = ["log", "freeze", "--data-dir", "f", "--key-file", "log-key.pub", "--for-good"];
+    network.sandbox.run(&freeze).ok();
+    let role = network.sandbox.read("f/role");
+    promote(&network, &[]).fails_with("this log is closed for good");
+    assert_eq!(network.sandbox.read("f/role"), role);
+}
+
+#[test]
 fn a_log_that_still_answers_is_named_and_compared() {
     let (mut network, signer) = stopped(1);
     network.start_log();

@@ -88,6 +88,12 @@ pub enum FollowerStartError {
         /// The directory.
         dir: PathBuf,
     },
+    /// Configuration: the log is closed for good, and there is nothing to follow.
+    #[error("{} holds a log that is closed for good: there is nothing to follow", dir.display())]
+    IsClosed {
+        /// The directory.
+        dir: PathBuf,
+    },
     /// Configuration: another node of the log that cannot be asked.
     #[error("{url}: {problem}")]
     NodeUrl {
@@ -228,8 +234,11 @@ fn open(storage: Storage, log: &PublicKey) -> Result<Held, FollowerStartError> {
         }
     };
     let store = Store::open(&place, log)?;
-    if store.role() != Role::Follower {
-        return Err(FollowerStartError::IsPrimary { dir: place.path().to_owned() });
+    let dir = || place.path().to_owned();
+    match store.role() {
+        Role::Follower => {}
+        Role::Frozen => return Err(FollowerStartError::IsClosed { dir: dir() }),
+        Role::Primary => return Err(FollowerStartError::IsPrimary { dir: dir() }),
     }
     let recovery = store.recovery();
     tracing::info!(

@@ -25,6 +25,9 @@ pub struct Promoted {
 /// Why a directory stays what it was.
 #[derive(Debug, thiserror::Error)]
 pub enum PromoteError {
+    /// Configuration: the log was closed for good.
+    #[error("this log is closed for good, and to promote it would open it again")]
+    IsClosed,
     /// Configuration: a primary's already.
     #[error("this directory is a primary's already")]
     IsPrimary,
@@ -100,8 +103,11 @@ fn is_answered(asked: &[Asked], policy: &Policy) -> bool {
 /// Whether a directory may be promoted: a follower's, or one that was promoted and has done nothing
 /// since, as after a promotion in which too few were asked.
 fn check_role(store: &Store) -> Result<(), PromoteError> {
-    if store.role() == Role::Follower {
-        return Ok(());
+    match store.role() {
+        Role::Follower => return Ok(()),
+        // Also where it was promoted once and has not grown since.
+        Role::Frozen => return Err(PromoteError::IsClosed),
+        Role::Primary => {}
     }
     let promotion = store.promotion()?.ok_or(PromoteError::IsPrimary)?;
     let signed = store.load_head().map(|head| head.tree_head.size).unwrap_or_default();

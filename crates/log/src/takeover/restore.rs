@@ -92,6 +92,9 @@ pub enum RestoreError {
         /// What the leaves lead to.
         computed: Hash,
     },
+    /// Configuration: the directory, or the log, is closed for good.
+    #[error("this log is closed for good, and to restore a primary would open it again")]
+    IsClosed,
     /// Configuration: the directory is a primary's.
     #[error("this directory is a primary's already")]
     IsPrimary,
@@ -178,8 +181,10 @@ pub async fn copy(
     timeout: Duration,
     mut progress: impl FnMut(TreeSize),
 ) -> Result<Copied, RestoreError> {
-    if store.role() != Role::Follower {
-        return Err(RestoreError::IsPrimary);
+    match store.role() {
+        Role::Follower => {}
+        Role::Frozen => return Err(RestoreError::IsClosed),
+        Role::Primary => return Err(RestoreError::IsPrimary),
     }
     let (source, head) = Source::find(base, timeout).await?;
     if !head.verify(log) {

@@ -138,6 +138,39 @@ fn the_directory_of_a_primary_is_not_overwritten() {
 }
 
 #[test]
+fn the_copy_of_a_closed_log_is_closed_once_all_of_it_is_published() {
+    let (from, to) = (Place::memory(), SimFs::new());
+    let store = fresh(&from);
+    grow(&store, 5);
+    copy(&from, &to).unwrap();
+    commit(&store, 5..6);
+    store.set_role(Role::Frozen).unwrap();
+    // Leaf 5 is in the journal, then in the tree, then under a signed head, and then published.
+    let is_open = || {
+        assert!(!copy(&from, &to).unwrap().is_closed);
+        assert_eq!(reopen(&on(&to)).role(), Role::Follower);
+    };
+    is_open();
+    store.integrate().unwrap();
+    is_open();
+    store.persist_head(&sign(tree(6))).unwrap();
+    is_open();
+    store.persist_published(&publish(sign(tree(6)))).unwrap();
+    for _ in 0..2 {
+        assert!(copy(&from, &to).unwrap().is_closed);
+        let fs = SimFs::on(to.disk().crash(Crash::LoseAll));
+        let copied = reopen(&on(&fs));
+        assert_eq!(copied.role(), Role::Frozen);
+        check(&copied, 6, 6);
+    }
+    // A copy of the log from when it was open does not bring it back.
+    let older = Place::memory();
+    grow(&fresh(&older), 6);
+    let refused = copy(&older, &to).unwrap_err();
+    assert!(matches!(refused, BackupError::NotACopy { role: Role::Frozen, .. }), "{refused}");
+}
+
+#[test]
 fn a_copy_that_is_in_use_is_refused() {
     let (from, to) = (Place::memory(), SimFs::new());
     grow(&fresh(&from), 5);

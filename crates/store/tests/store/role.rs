@@ -118,6 +118,23 @@ fn what_was_known_at_a_promotion_is_kept() {
 }
 
 #[test]
+fn a_closed_log_is_nothing_else_again() {
+    let (_dir, place) = disk();
+    let store = fresh(&place);
+    store.set_role(Role::Frozen).unwrap();
+    store.set_role(Role::Frozen).unwrap();
+    for role in [Role::Primary, Role::Follower] {
+        let refused = store.set_role(role).unwrap_err();
+        assert!(matches!(refused, StoreError::ForGood { .. }), "{refused}");
+    }
+    let refused = store.promote(TreeSize(0)).unwrap_err();
+    assert!(matches!(refused, StoreError::ForGood { .. }), "{refused}");
+    drop(store);
+    assert_eq!(reopen(&place).role(), Role::Frozen);
+    assert!(!place.path().join("promotion").exists());
+}
+
+#[test]
 fn fewer_leaves_than_at_the_promotion_are_damage() {
     let (dir, place) = disk();
     Store::init_follower(&place, &log_key()).unwrap();
