@@ -3,6 +3,7 @@
 
 mod at_once;
 mod backup;
+mod backup_paths;
 mod bad_checkpoints;
 mod bad_copies;
 mod bad_input;
