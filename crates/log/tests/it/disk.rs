@@ -52,11 +52,13 @@ impl Faults {
 
     fn sync(&self, path: &Path) -> io::Result<()> {
         let name = path.file_name().unwrap_or_default().to_string_lossy();
-        let stalled = self.stalled.lock().expect("no panic");
-        self.waiting.fetch_add(1, Ordering::SeqCst);
-        let waits = |stalled: &mut Option<&str>| stalled.is_some_and(|part| name.contains(part));
-        drop(self.resumed.wait_while(stalled, waits).expect("no panic"));
-        self.waiting.fetch_sub(1, Ordering::SeqCst);
+        let mut stalled = self.stalled.lock().expect("no panic");
+        while stalled.is_some_and(|part| name.contains(part)) {
+            self.waiting.fetch_add(1, Ordering::SeqCst);
+            stalled = self.resumed.wait(stalled).expect("no panic");
+            self.waiting.fetch_sub(1, Ordering::SeqCst);
+        }
+        drop(stalled);
         let fails = self.sync_fails.load(Ordering::SeqCst);
         if fails { Err(io::Error::other("input/output error")) } else { Ok(()) }
     }

@@ -180,9 +180,12 @@ async fn a_follower_that_has_stopped_has_given_its_directory_free() {
     let faults = fs.faults.clone();
     let pair = Pair::new(Place::on(Arc::new(fs), "/copy"), 41);
     let log = pair.setup.start().await;
-    // It is at work on the first head when it is told to stop.
-    faults.stall_files(Some("head"));
     let follower = pair.follow().await;
+    log.submit(0..2).await;
+    until(|| follower.status().verified_size == Some(TreeSize(2))).await;
+    // It is storing the next head when it is told to stop.
+    faults.stall_files(Some("head"));
+    log.submit(2..3).await;
     until(|| faults.waiting.load(Ordering::SeqCst) > 0).await;
     let copy = pair.copy.clone();
     let mut stopped = tokio::spawn(async move {
