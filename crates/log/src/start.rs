@@ -148,7 +148,7 @@ fn metrics(
 /// [`StartError`].
 pub async fn start(config: Config, context: Context) -> Result<Handle, StartError> {
     config.check()?;
-    let (prefix, tls) = (Prefix::parse(&config.url_prefix)?, tls(&config, &context.service)?);
+    let (prefix, tls) = (Prefix::parse(&config.url_prefix)?, tls(&config)?);
     let (log, sth) = (context.signer.public_key(), open::sth_file(&config));
     let peers = witnesses::resolve(context.witnesses.clone(), &context.policy)?;
     let store = open_beside(&config, sth.clone(), log).await?;
@@ -296,8 +296,8 @@ impl<'a> Routers<'a> {
 }
 
 /// What clients are shown; `None` for plain HTTP.
-fn tls(config: &Config, service: &runner::Context) -> Result<Option<Tls>, TlsError> {
-    config.tls.as_ref().map(|source| Tls::open(source, &*service.clock)).transpose()
+fn tls(config: &Config) -> Result<Option<Tls>, TlsError> {
+    config.tls.as_ref().map(Tls::open).transpose()
 }
 
 /// Binds the external and, where configured, the internal endpoint.

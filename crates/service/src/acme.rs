@@ -26,7 +26,6 @@ use sigsum_store::durable::{FileError, LockError};
 use self::ca::CaClient;
 use self::kept::Kept;
 use self::renewal::Renewal;
-use crate::clock::Clock;
 use crate::metrics::MetricsError;
 use crate::runner::Context;
 use crate::tls::{Certificate, Current};
@@ -79,11 +78,9 @@ pub(crate) struct Acme {
 }
 
 impl Acme {
-    /// Reads what is kept: the certificate, where there is one that clients would take.
-    pub(crate) fn open(
-        config: &AcmeConfig,
-        clock: &dyn Clock,
-    ) -> Result<(Self, Option<Certificate>), AcmeError> {
+    /// Reads what is kept: the certificate, where there is one. Whether it is valid now is not asked:
+    /// the clock may be what is wrong, and clients have their own.
+    pub(crate) fn open(config: &AcmeConfig) -> Result<(Self, Option<Certificate>), AcmeError> {
         let ca = CaClient::new(config)?;
         let kept = Kept::open(&config.dir)?;
         let certificate = match kept.certificate() {
@@ -93,14 +90,7 @@ impl Acme {
                 None
             }
         };
-        let is_of_use = |certificate: &Certificate| match certificate.check_time(clock) {
-            Ok(()) => true,
-            Err(why) => {
-                tracing::warn!("the certificate that was kept is of no use: {why}");
-                false
-            }
-        };
-        let certificate = certificate.map(|kept| kept.certificate).filter(is_of_use);
+        let certificate = certificate.map(|kept| kept.certificate);
         Ok((Self { config: config.clone(), kept, ca }, certificate))
     }
 

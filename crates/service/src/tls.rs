@@ -29,7 +29,6 @@ use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 
 use crate::acme::{ACME_TLS_1, Acme, AcmeConfig, Answers};
-use crate::clock::Clock;
 use crate::metrics::MetricsError;
 use crate::runner::Context;
 
@@ -149,11 +148,11 @@ impl Tls {
     ///
     /// # Errors
     /// [`TlsError`].
-    pub fn open(source: &TlsSource, clock: &dyn Clock) -> Result<Self, TlsError> {
+    pub fn open(source: &TlsSource) -> Result<Self, TlsError> {
         match source {
             TlsSource::Files(files) => Certificate::read(files).map(Self::new),
             TlsSource::Acme(config) => {
-                let (acme, certificate) = Acme::open(config, clock)?;
+                let (acme, certificate) = Acme::open(config)?;
                 Ok(Self::build(certificate, Some(Arc::new(acme))))
             }
         }

@@ -96,11 +96,17 @@ impl CaClient {
         let body = read(&mut answer).await?;
         let status = answer.status();
         if !status.is_success() && !is_problem(answer.headers()) {
+            // What stands in front of the authority refuses, and will do so again.
+            if status.is_client_error() {
+                return Err(Error::Str("an HTTP status from 400 to 499 without a reason"));
+            }
             return Err(Error::Other(format!("HTTP status {status}").into()));
         }
         let mut response = http::Response::new(());
         *response.status_mut() = status;
         *response.headers_mut() = std::mem::take(answer.headers_mut());
+        // The library adds it to the time without looking whether it can.
+        response.headers_mut().remove(RETRY_AFTER);
         let (parts, ()) = response.into_parts();
         Ok(BytesResponse { parts, body: Box::new(body) })
     }

@@ -85,13 +85,14 @@ async fn a_directory_is_read() {
 
 #[tokio::test]
 async fn each_answer_that_is_none_is_refused_with_its_reason() {
-    let cases: [(Answer, &str); 6] = [
+    let cases: [(Answer, &str); 7] = [
         (|| Response::new(Body::empty()), "JSON"),
         (|| Response::new("<html>".into()), "JSON"),
         (|| Response::new("{}".into()), "missing field"),
         (|| Response::new(vec![b' '; 300_000].into()), "more than 262144 bytes"),
         (|| with_status(StatusCode::SERVICE_UNAVAILABLE), "HTTP status 503"),
         (|| with_status(StatusCode::FOUND), "HTTP status 302"),
+        (|| with_status(StatusCode::FORBIDDEN), "from 400 to 499"),
     ];
     for (answer, reason) in cases {
         let (text, _) = refusal(answer).await;

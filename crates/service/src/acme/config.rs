@@ -85,8 +85,11 @@ impl AcmeConfig {
         if let Some(contact) = self.contact.iter().find(|text| !is_contact(text)) {
             return Err(AcmeConfigError::Contact(contact.clone()));
         }
+        // As two libraries read it, of which one forgives a missing slash.
         let url = reqwest::Url::parse(&self.directory_url);
+        let uri = self.directory_url.parse::<http::Uri>();
         if !url.is_ok_and(|url| url.scheme() == "https" && url.has_host())
+            || !uri.is_ok_and(|uri| uri.scheme_str() == Some("https") && uri.host().is_some())
             || !is_plain(&self.directory_url)
         {
             return Err(AcmeConfigError::DirectoryUrl(self.directory_url.clone()));
@@ -202,9 +205,15 @@ mod tests {
             config.contact = vec![contact.to_owned()];
             assert_eq!(config.check(), Err(AcmeConfigError::Contact(contact.to_owned())));
         }
-        for url in
-            ["", "http://ca.example/", "ca.example", "https://", "https://a/\nb", "file:///x"]
-        {
+        for url in [
+            "",
+            "http://ca.example/",
+            "ca.example",
+            "https://",
+            "https://a/\nb",
+            "file:///x",
+            "https:/a/",
+        ] {
             let mut config = config(&["a.example"]);
             config.directory_url = url.to_owned();
             assert_eq!(config.check(), Err(AcmeConfigError::DirectoryUrl(url.to_owned())));

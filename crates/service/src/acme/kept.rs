@@ -19,6 +19,11 @@ use crate::tls::{Certificate, MAX_PEM_BYTES, TlsError, TlsFiles};
 
 /// The account: JSON.
 const ACCOUNT: &str = "account.json";
+/// Behind the name of an account that the authority does not know.
+const LOST: &str = ".lost";
+/// Characters of an authority's URL in the name of a file, which has 255 bytes at most; the whole URL
+/// is in the file.
+const MAX_NAME_CHARS: usize = 200;
 /// The certificate: whom it is from in a line of its own, the key and the chain in PEM.
 const CERTIFICATE: &str = "certificate.pem";
 /// Unix times of the last orders, one a line.
@@ -149,16 +154,50 @@ impl Kept {
         self.certificate.replace(text.as_bytes(), PRIVATE_FILE)
     }
 
-    /// The account at this authority, where there is one.
+    /// The account at this authority, where there is one: that of [`ACCOUNT`], or one that was put
+    /// aside for another authority's and takes its place again.
     pub(super) fn account(&self, directory_url: &str) -> Result<Option<KnownAccount>, KeptError> {
-        let Some(bytes) = self.account.read(MAX_ACCOUNT_BYTES)? else { return Ok(None) };
+        let current = Self::read_account(&self.account)?;
+        let known = match current.filter(|(kept, _)| kept.directory_url == directory_url) {
+            Some((kept, _)) => Some(kept),
+            None => match Self::read_account(&self.aside(directory_url))? {
+                Some((kept, bytes)) if kept.directory_url == directory_url => {
+                    self.put_aside(directory_url)?;
+                    self.account.replace(&bytes, PRIVATE_FILE)?;
+                    Some(kept)
+                }
+                _ => None,
+            },
+        };
+        Ok(known.map(|kept| KnownAccount { credentials: kept.credentials, contact: kept.contact }))
+    }
+
+    fn read_account(file: &SmallFile) -> Result<Option<(KeptAccount, Vec<u8>)>, KeptError> {
+        let Some(bytes) = file.read(MAX_ACCOUNT_BYTES)? else { return Ok(None) };
         // What the parser says may have bytes of the key in it.
-        let kept: KeptAccount = serde_json::from_slice(&bytes).map_err(|_| KeptError::Content {
-            path: self.account.path().to_owned(),
+        let kept = serde_json::from_slice(&bytes).map_err(|_| KeptError::Content {
+            path: file.path().to_owned(),
             what: "not an account; remove it to have a new one made".to_owned(),
         })?;
-        let is_here = kept.directory_url == directory_url;
-        Ok(is_here.then_some(KnownAccount { credentials: kept.credentials, contact: kept.contact }))
+        Ok(Some((kept, bytes)))
+    }
+
+    /// Where the account at an authority is kept while another is asked.
+    fn aside(&self, directory_url: &str) -> SmallFile {
+        let plain = |c: char| if c.is_ascii_alphanumeric() { c } else { '-' };
+        let name: String = directory_url.chars().map(plain).take(MAX_NAME_CHARS).collect();
+        self.account.beside(&format!(".{name}"))
+    }
+
+    /// Puts the account of any other authority aside: names may be bound to it, and it alone can
+    /// revoke what it got.
+    fn put_aside(&self, directory_url: &str) -> Result<(), KeptError> {
+        match Self::read_account(&self.account)? {
+            Some((other, bytes)) if other.directory_url != directory_url => {
+                Ok(self.aside(&other.directory_url).replace(&bytes, PRIVATE_FILE)?)
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Keeps an account.
@@ -166,15 +205,20 @@ impl Kept {
         &self,
         config: &AcmeConfig,
         credentials: AccountCredentials,
-    ) -> Result<(), FileError> {
+    ) -> Result<(), KeptError> {
+        self.put_aside(&config.directory_url)?;
         let (directory_url, contact) = (config.directory_url.clone(), config.contact.clone());
         let kept = KeptAccount { directory_url, contact, credentials };
         let bytes = serde_json::to_vec(&kept).expect("texts and a key have a form in JSON");
-        self.account.replace(&bytes, PRIVATE_FILE)
+        Ok(self.account.replace(&bytes, PRIVATE_FILE)?)
     }
 
-    /// Forgets an account that the authority does not know.
+    /// Forgets an account that the authority does not know, or says that it does not: its key stays
+    /// in a file beside.
     pub(super) fn forget_account(&self) -> Result<(), FileError> {
+        if let Some(bytes) = self.account.read(MAX_ACCOUNT_BYTES)? {
+            self.account.beside(LOST).replace(&bytes, PRIVATE_FILE)?;
+        }
         self.account.remove()
     }
 

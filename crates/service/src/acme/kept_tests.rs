@@ -78,6 +78,33 @@ fn files_that_are_damaged_are_named_and_no_key_is_told() {
     }
 }
 
+fn credentials(id: &str) -> AccountCredentials {
+    let text =
+        format!(r#"{{"id": "{id}", "key_pkcs8": "AAAA", "directory": "https://{id}.example/"}}"#);
+    serde_json::from_str(&text).unwrap()
+}
+
+#[test]
+fn accounts_at_two_authorities_are_kept_both_and_a_lost_one_stays_in_a_file() {
+    let dir = tempfile::tempdir().unwrap();
+    let kept = files(dir.path());
+    let at = |url: &str| AcmeConfig { directory_url: url.to_owned(), ..config(&["a.example"]) };
+    let (one, two) = ("https://one.example/", "https://two.example/");
+    kept.keep_account(&at(one), credentials("one")).unwrap();
+    assert!(kept.account(two).unwrap().is_none());
+    kept.keep_account(&at(two), credentials("two")).unwrap();
+    for (url, id) in [(one, "one"), (two, "two"), (two, "two"), (one, "one")] {
+        let known = kept.account(url).unwrap().unwrap();
+        let text = serde_json::to_string(&known.credentials).unwrap();
+        assert!(text.contains(id), "{text}");
+    }
+    kept.forget_account().unwrap();
+    assert!(kept.account.beside(LOST).exists().unwrap());
+    kept.forget_account().unwrap();
+    assert!(kept.account.beside(LOST).exists().unwrap(), "what is not there takes nothing away");
+    assert!(kept.account(two).unwrap().is_some());
+}
+
 #[test]
 fn a_directory_is_used_once_and_must_be_writable() {
     let dir = tempfile::tempdir().unwrap();

@@ -77,7 +77,8 @@ impl From<Error> for Failure {
         match error {
             Error::Api(problem) => Self::refused(&problem),
             Error::Crypto | Error::KeyRejected => Self::new(Cause::Own, error),
-            other => Self::new(Cause::Unreachable, other),
+            Error::Other(_) | Error::Timeout(_) => Self::new(Cause::Unreachable, error),
+            other => Self::new(Cause::Unusable, other),
         }
     }
 }
@@ -123,16 +124,7 @@ impl Acme {
         if let Some(known) = known {
             let account = builder.from_credentials(known.credentials).await?;
             if known.contact != self.config.contact {
-                account.update_contacts(&contact).await?;
-                // The key that is kept stays; it is read anew, as it cannot be copied.
-                let config = self.config.clone();
-                let renew = move |kept: &Kept| -> Result<(), KeptError> {
-                    match kept.account(&config.directory_url)? {
-                        Some(known) => Ok(kept.keep_account(&config, known.credentials)?),
-                        None => Ok(()),
-                    }
-                };
-                beside(&self.kept, renew).await??;
+                self.tell_contact(&account, &contact).await?;
             }
             return Ok(account);
         }
@@ -148,6 +140,27 @@ impl Acme {
         beside(&self.kept, keep).await?.map_err(own)?;
         tracing::info!(account = account.id(), "made an account for certificates");
         Ok(account)
+    }
+
+    /// Tells the authority whom it is to write to. That it does not take this costs no certificate.
+    async fn tell_contact(&self, account: &Account, contact: &[&str]) -> Result<(), Failure> {
+        match account.update_contacts(contact).await {
+            Ok(()) => {}
+            // Also where it has lost the account, which is seen when an order is begun.
+            Err(Error::Api(problem)) => {
+                let why = Failure::refused(&problem);
+                tracing::warn!("the authority does not take the contact: {why}");
+                return Ok(());
+            }
+            Err(other) => return Err(other.into()),
+        }
+        // The key that is kept stays; it is read anew, as it cannot be copied.
+        let config = self.config.clone();
+        let renew = move |kept: &Kept| match kept.account(&config.directory_url)? {
+            Some(known) => kept.keep_account(&config, known.credentials),
+            None => Ok(()),
+        };
+        Ok(beside(&self.kept, renew).await??)
     }
 
     /// Begins an order. An account that the authority has lost is replaced by a new one.

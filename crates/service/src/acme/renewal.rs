@@ -1,6 +1,8 @@
 //! The task that asks for certificates when it is time.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::Duration;
 
 use super::Acme;
@@ -31,7 +33,7 @@ pub(super) struct Renewal {
     /// The certificate that is shown, if it is the one that is configured.
     right: Option<Validity>,
     /// What was told of last; a failure is told once.
-    told: Option<Cause>,
+    told: Option<String>,
 }
 
 impl Renewal {
@@ -80,7 +82,7 @@ impl Renewal {
                 tokio::time::sleep(Duration::from_secs(wait_s.min(LOOK_S))).await;
                 continue;
             }
-            let outcome = tokio::time::timeout(ORDER_LIMIT, self.attempt()).await;
+            let outcome = tokio::time::timeout(ORDER_LIMIT, caught(self.attempt())).await;
             self.current.answers().clear();
             let too_long = |_| {
                 let limit_s = ORDER_LIMIT.as_secs();
@@ -110,7 +112,7 @@ impl Renewal {
         let validity = kept.certificate.validity();
         self.current.replace(kept.certificate);
         self.right = Some(validity);
-        self.schedule.succeed();
+        self.schedule.succeed(&validity, self.clock.now_s());
         self.failing.set(0);
         self.told = None;
         let until = utc_text(u64::try_from(validity.not_after_s).unwrap_or_default());
@@ -122,12 +124,38 @@ impl Renewal {
         self.schedule.fail(failure.cause, self.acme.ca.retry_after_s(now_s), now_s);
         self.failing.set(1);
         let wait_s = self.schedule.due_s(self.right.as_ref(), now_s).saturating_sub(now_s);
-        if self.told.replace(failure.cause) == Some(failure.cause) {
+        if self.told.replace(failure.text.clone()).as_ref() == Some(&failure.text) {
             tracing::debug!(wait_s, "still no new certificate: {failure}");
         } else if self.current.certificate().is_some() {
             tracing::warn!(wait_s, "cannot renew the certificate; the old one stays: {failure}");
         } else {
             tracing::error!(wait_s, "cannot get a certificate: {failure}");
         }
+    }
+}
+
+/// The outcome of an attempt, also where a library panics over what an authority says: a task that is
+/// gone would renew nothing, and nobody would be told.
+async fn caught<T>(attempt: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
+    let mut attempt = std::pin::pin!(attempt);
+    std::future::poll_fn(|context| {
+        let polled = catch_unwind(AssertUnwindSafe(|| attempt.as_mut().poll(context)));
+        polled.unwrap_or_else(|_| {
+            let what = "what the authority said could not be processed";
+            Poll::Ready(Err(Failure::new(Cause::Unusable, what)))
+        })
+    })
+    .await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_panic_is_a_failure_like_others() {
+        let failure = caught(async { panic!("over an answer") }).await as Result<(), Failure>;
+        assert_eq!(failure.unwrap_err().cause, Cause::Unusable);
+        assert_eq!(caught(async { Ok(7) }).await.unwrap(), 7);
     }
 }

@@ -65,6 +65,7 @@ pub(super) struct Schedule {
 
 #[derive(Clone, Copy, Debug)]
 struct Failed {
+    cause: Cause,
     times: u32,
     at_s: u64,
     pause_s: u64,
@@ -122,17 +123,23 @@ impl Schedule {
 
     /// It did not work. `wish_s` is the pause that the authority asks for.
     pub(super) fn fail(&mut self, cause: Cause, wish_s: Option<u64>, now_s: u64) {
-        let times = self.failed.map_or(0, |failed| failed.times).saturating_add(1);
+        // What comes after an outage is new, and its pauses begin anew.
+        let before = self.failed.filter(|it| it.cause != Cause::Unreachable || cause == it.cause);
+        let times = before.map_or(0, |failed| failed.times).saturating_add(1);
         let factor = 1_u64.checked_shl(times - 1).unwrap_or(u64::MAX);
         let pause_s = cause.first_pause_s().saturating_mul(factor).min(LONGEST_PAUSE_S);
         let pause_s = pause_s.saturating_add(self.spread(pause_s / 4));
         let wish_s = wish_s.unwrap_or(0).min(LONGEST_WISH_S);
-        self.failed = Some(Failed { times, at_s: now_s, pause_s: pause_s.max(wish_s) });
+        self.failed = Some(Failed { cause, times, at_s: now_s, pause_s: pause_s.max(wish_s) });
     }
 
-    /// There is a certificate.
-    pub(super) fn succeed(&mut self) {
+    /// There is a certificate. Where it is due for renewal already, as with a clock that is far ahead,
+    /// asking again would bring the same, so that it is like a failure.
+    pub(super) fn succeed(&mut self, validity: &Validity, now_s: u64) {
         self.failed = None;
+        if self.renewal_s(validity) <= now_s {
+            self.fail(Cause::Limited, None, now_s);
+        }
     }
 }
 

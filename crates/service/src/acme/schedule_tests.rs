@@ -82,10 +82,30 @@ fn an_authority_that_wants_to_be_asked_later_is_heeded_up_to_a_day() {
 fn success_ends_the_pauses() {
     let mut schedule = schedule();
     schedule.fail(Cause::Limited, Some(86_400), NOW_S);
-    schedule.succeed();
+    schedule.succeed(&valid(NOW_S, 3), NOW_S);
     assert!(schedule.due_s(None, NOW_S) <= NOW_S);
     schedule.fail(Cause::Unreachable, None, NOW_S);
     assert_eq!(schedule.due_s(None, NOW_S), NOW_S + 2, "and counting starts anew");
+}
+
+#[test]
+fn a_certificate_that_is_due_when_it_comes_is_not_asked_for_at_once() {
+    let old = valid(NOW_S - 3 * DAY_S, 3);
+    let mut schedule = schedule();
+    schedule.succeed(&old, NOW_S);
+    assert_eq!(schedule.due_s(Some(&old), NOW_S), NOW_S + HOUR_S);
+}
+
+#[test]
+fn a_refusal_after_an_outage_has_its_own_first_pause() {
+    let mut schedule = schedule();
+    for _ in 0..10 {
+        schedule.fail(Cause::Unreachable, None, NOW_S);
+    }
+    schedule.fail(Cause::Refused, None, NOW_S);
+    assert_eq!(schedule.due_s(None, NOW_S), NOW_S + 60);
+    schedule.fail(Cause::Unreachable, None, NOW_S);
+    assert_eq!(schedule.due_s(None, NOW_S), NOW_S + 4, "an outage does not end the counting");
 }
 
 #[test]
