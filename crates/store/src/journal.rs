@@ -27,7 +27,7 @@ use crate::durable::{FileError, Operation, failed};
 use crate::fs::{File, PRIVATE_DIR};
 use crate::place::Place;
 use record::{MARK_BYTES, Mark, record_bytes};
-use segment::{SEGMENT_BYTES, START_BYTES, Seed};
+use segment::{END, START_BYTES, Seed, SegmentName};
 
 /// Name of the directory.
 pub(crate) const DIR: &str = "journal";
@@ -40,7 +40,8 @@ struct Closed {
     name: String,
     /// Index behind its last leaf.
     end: u64,
-    seed: Seed,
+    /// Whether an earlier version made it.
+    is_old: bool,
 }
 
 /// The journal, open for appending.
@@ -66,7 +67,7 @@ impl Journal {
     /// Makes the directory and a first segment. Not durable before the directory above is synced.
     pub(crate) fn init(place: &Place) -> Result<(), FileError> {
         place.ensure_dir(DIR, PRIVATE_DIR)?;
-        segment::make(place, &segment_name(0)).map(drop)
+        segment::make(place, &SegmentName::new(0).path()).map(drop)
     }
 
     /// Index that the next leaf gets: the number of leaves committed so far.
@@ -97,7 +98,7 @@ impl Journal {
 
     /// Leaves that a record at the current position can hold.
     fn room(&self) -> usize {
-        let bytes = SEGMENT_BYTES.saturating_sub(self.position + MARK_BYTES);
+        let bytes = END.saturating_sub(self.position + MARK_BYTES);
         bytes.saturating_sub(record::HEADER_BYTES) / record_leaf_bytes()
     }
 
@@ -117,7 +118,7 @@ impl Journal {
     /// Marks the end. The system writes the mark soon, or with the next record, which goes over it;
     /// what it costs when it fails is that rot is taken for a crash.
     fn mark(&self) {
-        if self.position + MARK_BYTES <= SEGMENT_BYTES {
+        if self.position + MARK_BYTES <= END {
             let mark = Mark::Durable(self.next).to_bytes(self.seed);
             let _ = self.file.write_at(&mark, self.position as u64);
         }
@@ -130,32 +131,38 @@ impl Journal {
 
     /// Goes on in a new segment.
     fn rotate(&mut self) -> Result<(), FileError> {
-        let name = segment_name(self.next);
-        if self.has_spare {
-            self.place.rename(SPARE, &name)?;
-            self.has_spare = false;
-            self.place.sync_dir(DIR)?;
-        } else {
-            segment::make(&self.place, &name)?;
-        }
-        let start = self.place.read(&name, START_BYTES)?.unwrap_or_default();
-        let (seed, position) = segment::start(&start);
+        let name = SegmentName::new(self.next).path();
+        let spare = match self.has_spare {
+            true => {
+                segment::seed_at_start(&self.place.read(SPARE, START_BYTES)?.unwrap_or_default())
+            }
+            false => None,
+        };
+        let seed = match spare {
+            Some(seed) => {
+                self.place.rename(SPARE, &name)?;
+                self.has_spare = false;
+                self.place.sync_dir(DIR)?;
+                seed
+            }
+            // None, or one that rotted.
+            None => {
+                self.has_spare = false;
+                segment::make(&self.place, &name)?
+            }
+        };
         let file = self.place.open(&name)?;
         // Only now that the new segment is there for good.
         self.mark_continued()?;
         self.file = file;
         let old = std::mem::replace(&mut self.name, name);
-        self.closed.push(Closed { name: old, end: self.next, seed: self.seed });
-        (self.seed, self.position) = (seed, position);
+        self.closed.push(Closed { name: old, end: self.next, is_old: false });
+        (self.seed, self.position) = (seed, START_BYTES);
         Ok(())
     }
 
     /// Notes in a full segment that there is another one.
     fn mark_continued(&self) -> Result<(), FileError> {
-        // Segments of versions without marks may have no room.
-        if self.position + MARK_BYTES > SEGMENT_BYTES {
-            return Ok(());
-        }
         let path = self.place.join(&self.name);
         let mark = Mark::Continued(self.next).to_bytes(self.seed);
         let offset = self.position as u64;
@@ -169,7 +176,7 @@ impl Journal {
     pub(crate) fn forget(&mut self, integrated: u64) -> Result<(), FileError> {
         while let Some(oldest) = self.closed.first().filter(|oldest| oldest.end <= integrated) {
             // One of an earlier version is not used again.
-            if self.has_spare || oldest.seed == Seed::NONE {
+            if self.has_spare || oldest.is_old {
                 self.place.remove_file(&oldest.name)?;
             } else {
                 self.place.rename(&oldest.name, SPARE)?;
@@ -182,7 +189,7 @@ impl Journal {
 
     /// Whether a spare segment should be made before the current one is full.
     pub(crate) fn wants_spare(&self) -> bool {
-        !self.has_spare && self.position > SEGMENT_BYTES / 2
+        !self.has_spare && self.position > END / 2
     }
 
     /// Makes a spare segment; without the journal, so that commits go on meanwhile. Only one
@@ -199,14 +206,4 @@ impl Journal {
 
 fn record_leaf_bytes() -> usize {
     size_of::<LeafBytes>()
-}
-
-fn segment_name(first: u64) -> String {
-    format!("{DIR}/{first:020}")
-}
-
-/// Index in a segment's name, without the directory.
-fn parse_segment_name(name: &str) -> Option<u64> {
-    let digits = name.len() == 20 && name.bytes().all(|b| b.is_ascii_digit());
-    if digits { name.parse().ok() } else { None }
 }

@@ -98,7 +98,9 @@ impl StateFiles {
         let remedy = match kind {
             Kind::Tree => from_tiles(),
             Kind::Head => advice(NO_HEAD),
-            Kind::Published if matches!(damage, Damage::Unreadable(_)) => advice(UNREADABLE),
+            Kind::Published | Kind::Role if matches!(damage, Damage::Unreadable(_)) => {
+                advice(UNREADABLE)
+            }
             Kind::Published => put_published_aside(),
             Kind::Identity => self.identity_remedy(),
             Kind::Role => Remedy::Derivable { from: ROLE.into() },

@@ -1,8 +1,8 @@
 //! Reading the journal at start: which leaves it holds beyond those in tiles, and where it ends.
 
 use super::record::{ALIGNMENT, Announced, Mark, Record};
-use super::segment::{self, SEGMENT_BYTES, START_BYTES, Seed};
-use super::{Closed, DIR, Journal, LeafBytes, SPARE, segment_name};
+use super::segment::{self, SEGMENT_BYTES, START_BYTES, Seed, SegmentName};
+use super::{Closed, DIR, Journal, LeafBytes, SPARE};
 use crate::durable::{Operation, failed};
 use crate::error::{Damage, StoreError};
 use crate::place::Place;
@@ -31,8 +31,8 @@ impl Journal {
         let mut recovered = Recovered::default();
         let (mut segments, mut has_spare) = (Vec::new(), false);
         for name in place.list(DIR)? {
-            match super::parse_segment_name(&name) {
-                Some(first) => segments.push(first),
+            match SegmentName::parse(&name) {
+                Some(segment) => segments.push(segment),
                 None if name == "spare" => has_spare = is_usable_spare(place)?,
                 None if name.ends_with(".tmp") => place.remove_file(&format!("{DIR}/{name}"))?,
                 None => (),
@@ -45,27 +45,29 @@ impl Journal {
         let mut closed = Vec::new();
         let (mut position, mut seed) = (SEGMENT_BYTES, Seed::NONE);
         let last = segments.last();
-        for first in &segments {
-            let mut segment = Segment::read(place, *first)?;
+        for name in &segments {
+            let mut segment = Segment::read(place, *name)?;
             segment
                 .walk(integrated, &mut recovered)
                 .map_err(|damage| StoreError::damaged(place.join(&segment.name), damage))?;
             segment.make_durable(place)?;
             (position, seed) = (segment.position, segment.seed);
-            if let (true, Some(next)) = (last == Some(first), segment.continued()) {
-                let missing = place.join(segment_name(next));
+            if let (true, Some(next)) = (last == Some(name), segment.continued()) {
+                let missing = place.join(SegmentName::new(next).path());
                 return Err(StoreError::damaged(missing, Damage::Missing));
             }
-            closed.push(Closed { name: segment.name, end: segment.cursor, seed });
+            let is_old = name.is_old;
+            closed.push(Closed { name: segment.name, end: segment.cursor, is_old });
         }
         let next = integrated + recovered.leaves.len() as u64;
         let last = closed.pop();
-        // A journal that ends before the tiles do is not continued, to keep indices in a row.
+        // A journal that ends before the tiles do is not continued, to keep indices in a row; nor is a
+        // segment of an earlier version.
         let name = match last {
-            Some(last) if last.end == next => last.name,
+            Some(last) if last.end == next && !last.is_old => last.name,
             other => {
                 closed.extend(other);
-                let name = segment_name(next);
+                let name = SegmentName::new(next).path();
                 (position, seed) = (START_BYTES, segment::make(place, &name)?);
                 name
             }
@@ -84,8 +86,8 @@ impl Journal {
     pub(crate) fn leaves_beyond(place: &Place, integrated: u64) -> Result<u64, StoreError> {
         let mut recovered = Recovered::default();
         for name in place.list(DIR)? {
-            let Some(first) = super::parse_segment_name(&name) else { continue };
-            let mut segment = Segment::read(place, first)?;
+            let Some(name) = SegmentName::parse(&name) else { continue };
+            let mut segment = Segment::read(place, name)?;
             segment
                 .walk(integrated, &mut recovered)
                 .map_err(|damage| StoreError::damaged(place.join(&segment.name), damage))?;
@@ -100,18 +102,22 @@ impl Journal {
         integrated: u64,
     ) -> Result<Vec<(String, Damage)>, StoreError> {
         let names = place.list(DIR)?;
-        let segments: Vec<u64> =
-            names.iter().filter_map(|name| super::parse_segment_name(name)).collect();
+        let segments: Vec<SegmentName> =
+            names.iter().filter_map(|name| SegmentName::parse(name)).collect();
         if segments.is_empty() {
             return Ok(vec![(DIR.to_owned(), Damage::Missing)]);
         }
         let (mut damages, mut recovered) = (Vec::new(), Recovered::default());
-        for first in &segments {
-            let mut segment = match Segment::read(place, *first) {
+        for name in &segments {
+            let mut segment = match Segment::read(place, *name) {
                 Ok(segment) => segment,
                 Err(StoreError::File(error)) => {
                     let damage = Damage::Unreadable(error.source.to_string());
-                    damages.push((segment_name(*first), damage));
+                    damages.push((name.path(), damage));
+                    continue;
+                }
+                Err(StoreError::Damaged { damage, .. }) => {
+                    damages.push((name.path(), damage));
                     continue;
                 }
                 Err(other) => return Err(other),
@@ -119,8 +125,8 @@ impl Journal {
             if let Err(damage) = segment.walk(integrated, &mut recovered) {
                 damages.push((segment.name.clone(), damage));
             }
-            if let (true, Some(next)) = (segments.last() == Some(first), segment.continued()) {
-                damages.push((segment_name(next), Damage::Missing));
+            if let (true, Some(next)) = (segments.last() == Some(name), segment.continued()) {
+                damages.push((SegmentName::new(next).path(), Damage::Missing));
             }
         }
         Ok(damages)
@@ -131,7 +137,7 @@ impl Journal {
 fn is_usable_spare(place: &Place) -> Result<bool, StoreError> {
     let is_whole = place.len(SPARE)? == Some(SEGMENT_BYTES as u64);
     let start = place.read(SPARE, START_BYTES)?.unwrap_or_default();
-    Ok(is_whole && segment::start(&start).0 != Seed::NONE)
+    Ok(is_whole && segment::seed_at_start(&start).is_some())
 }
 
 /// What most of a fresh segment is; compared in one go.
@@ -151,12 +157,20 @@ struct Segment {
 }
 
 impl Segment {
-    fn read(place: &Place, first: u64) -> Result<Self, StoreError> {
-        let name = segment_name(first);
-        let bytes = place.read(&name, SEGMENT_BYTES)?;
-        let bytes = bytes.ok_or_else(|| StoreError::damaged(place.join(&name), Damage::Missing))?;
-        let (seed, position) = segment::start(&bytes);
-        Ok(Self { name, bytes, seed, position, cursor: first, keep_from: None })
+    fn read(place: &Place, name: SegmentName) -> Result<Self, StoreError> {
+        let (path, cursor) = (name.path(), name.first);
+        let bytes = place.read(&path, SEGMENT_BYTES)?;
+        let bytes = bytes.ok_or_else(|| StoreError::damaged(place.join(&path), Damage::Missing))?;
+        let (seed, position) = match (name.is_old, segment::seed(&bytes)) {
+            (true, _) => (Seed::NONE, 0),
+            (false, Some(seed)) => (seed, START_BYTES),
+            // Nothing in it can be told from what is left of earlier use.
+            (false, None) => {
+                let damage = Damage::Record { offset: 0, index: LeafIndex(cursor) };
+                return Err(StoreError::damaged(place.join(&path), damage));
+            }
+        };
+        Ok(Self { name: path, bytes, seed, position, cursor, keep_from: None })
     }
 
     /// Reads the records in order, up to the last.

@@ -1,8 +1,8 @@
 //! Tests of the journal: what a crash or rot does to it.
 
 use super::record::{self, Announced, LeafBytes, MARK_BYTES, Mark, record_bytes};
-use super::segment::{self, SEGMENT_BYTES, START_BYTES, Seed};
-use super::{DIR, Journal, segment_name};
+use super::segment::{self, END, SEGMENT_BYTES, START_BYTES, Seed, SegmentName};
+use super::{DIR, Journal};
 use crate::error::{Damage, StoreError};
 use crate::place::Place;
 use proptest::prelude::*;
@@ -10,7 +10,7 @@ use sigsum_core::LeafIndex;
 use std::path::Path;
 
 /// Most leaves in one record: what a segment can hold.
-const MAX_RECORD_LEAVES: usize = (SEGMENT_BYTES - START_BYTES - record::HEADER_BYTES) / 128;
+const MAX_RECORD_LEAVES: usize = (END - START_BYTES - record::HEADER_BYTES) / 128;
 
 /// Leaf number `n`, unlike all others.
 fn leaf(n: u64) -> LeafBytes {
@@ -55,9 +55,13 @@ fn patch(place: &Place, name: &str, offset: usize, change: impl FnOnce(&mut Vec<
     place.open(name).unwrap().write_at(&tail, offset as u64).unwrap();
 }
 
+fn segment_name(first: u64) -> String {
+    SegmentName::new(first).path()
+}
+
 /// The seed of a segment.
 fn seed(place: &Place, name: &str) -> Seed {
-    segment::start(&place.read(name, SEGMENT_BYTES).unwrap().unwrap()).0
+    segment::seed(&place.read(name, SEGMENT_BYTES).unwrap().unwrap()).unwrap()
 }
 
 /// Takes all marks away.
@@ -92,6 +96,7 @@ fn make_old(place: &Place, marks: bool) {
             old.resize(bytes.len(), 0);
             *bytes = old;
         });
+        place.rename(&name, name.strip_suffix(".keyed").unwrap()).unwrap();
     }
 }
 
@@ -234,8 +239,8 @@ fn segments_of_versions_without_marks_or_secrets_are_read_and_not_used_again() {
         drop(journal);
         assert_eq!(recover(&place, end).unwrap().1.len(), MAX_RECORD_LEAVES);
         let names = place.list(DIR).unwrap();
-        let new = names.iter().filter(|n| seed(&place, &format!("{DIR}/{n}")) != Seed::NONE);
-        assert_eq!(new.count(), names.len(), "{names:?}");
+        let is_new = |name: &String| name.ends_with(".keyed") || name == "spare";
+        assert!(names.iter().all(is_new), "{names:?}");
     }
 }
 
@@ -293,6 +298,48 @@ fn a_leaf_that_looks_like_a_mark_is_none_where_a_segment_is_used_again() {
     assert_eq!(found.unwrap(), due);
     let (found, _) = recovered(true);
     assert!(matches!(found, Err(Damage::Record { .. })), "that is what the secret is for");
+}
+
+#[test]
+fn the_start_of_a_segment_may_rot_where_its_repetition_is_whole() {
+    for (offsets, is_read) in
+        [(&[3][..], true), (&[20], true), (&[30], true), (&[20, END + 20], false)]
+    {
+        let (place, mut journal) = fresh();
+        append(&mut journal, 0..5);
+        drop(journal);
+        for offset in offsets {
+            patch(&place, &segment_name(0), *offset, |tail| tail[0] ^= 4);
+        }
+        let found = recover(&place, 0).map(|(_, found)| found);
+        let damage = Damage::Record { offset: 0, index: LeafIndex(0) };
+        assert_eq!(found, if is_read { Ok(leaves(0..5)) } else { Err(damage.clone()) });
+        let named = if is_read { vec![] } else { vec![(segment_name(0), damage)] };
+        assert_eq!(Journal::examine(&place, 0).unwrap(), named);
+    }
+}
+
+#[test]
+fn a_spare_segment_that_rotted_is_not_used() {
+    let (place, mut journal) = fresh();
+    Journal::make_spare(&place).unwrap();
+    journal.spare_made();
+    patch(&place, super::SPARE, 20, |tail| tail[0] ^= 1);
+    append(&mut journal, 0..10);
+    append(&mut journal, 10..10 + MAX_RECORD_LEAVES as u64);
+    drop(journal);
+    assert_eq!(recover(&place, 0).unwrap().1, leaves(0..10 + MAX_RECORD_LEAVES as u64));
+}
+
+#[test]
+fn names_that_are_no_segments() {
+    let parsed = |name: &str| SegmentName::parse(name).map(|it| (it.first, it.is_old));
+    assert_eq!(parsed("00000000000000000007.keyed"), Some((7, false)));
+    assert_eq!(parsed("00000000000000000007"), Some((7, true)));
+    for name in ["7", "7.keyed", "0000000000000000000x", "00000000000000000007.keyed.tmp", "spare"]
+    {
+        assert_eq!(parsed(name), None, "{name}");
+    }
 }
 
 #[test]

@@ -99,7 +99,7 @@ fn a_flipped_bit_in_what_is_read_at_once_is_found_at_the_start() {
 #[test]
 fn a_flipped_bit_in_a_journal_record_is_found_at_the_start() {
     let log = Closed::new(300);
-    let name = "journal/00000000000000000000";
+    let name = "journal/00000000000000000000.keyed";
     // The record behind those of the first 300 leaves, which others follow.
     let at = 16 + 300 * 128 + 16 + 64;
     let error = log.with_flipped(name, at, || log.open().unwrap_err());
@@ -216,7 +216,10 @@ fn a_missing_file_is_named() {
     let error = log.without("tile/0/007", || log.open().unwrap().wait_for_index().unwrap_err());
     is_missing(&error, "tile/0/007");
     let log = Closed::new(300);
-    is_missing(&log.without("journal/00000000000000000000", || log.open().unwrap_err()), "journal");
+    is_missing(
+        &log.without("journal/00000000000000000000.keyed", || log.open().unwrap_err()),
+        "journal",
+    );
 }
 
 #[test]

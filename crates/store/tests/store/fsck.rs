@@ -316,7 +316,7 @@ fn a_head_follows_from_what_is_published_where_the_log_signed_nothing_more() {
 #[test]
 fn broken_records_of_the_journal_are_named_and_left_alone() {
     let mut disk = closed();
-    let name = "journal/00000000000000000000";
+    let name = "journal/00000000000000000000.keyed";
     // The last record, behind the segment's start and two others: the mark behind it says that it was
     // whole.
     let end = 32 + 16 * 2 + SIZE as usize * 128;
