@@ -43,24 +43,30 @@ pub(crate) fn watch(
 enum Seen {
     Nothing,
     Ready,
-    Failed,
+    /// Whether it may pass: damage that comes to light after a fault is another matter.
+    Failed {
+        may_pass: bool,
+    },
 }
 
 impl Seen {
     fn report(&mut self, store: &Store, health: &Part) {
         match store.index_state() {
             IndexState::Ready if *self != Self::Ready => {
-                if *self == Self::Failed {
+                if matches!(self, Self::Failed { .. }) {
                     tracing::info!("the leaf index is in use again");
                 }
                 health.ready();
                 *self = Self::Ready;
             }
-            IndexState::Failed(error) if *self != Self::Failed => {
-                report_failure(&error, health);
-                *self = Self::Failed;
+            IndexState::Failed(error) => {
+                let now = Self::Failed { may_pass: error.may_pass() };
+                if *self != now {
+                    report_failure(&error, health);
+                    *self = now;
+                }
             }
-            IndexState::Ready | IndexState::Failed(_) | IndexState::Building { .. } => {}
+            IndexState::Ready | IndexState::Building { .. } => {}
         }
     }
 }

@@ -12,8 +12,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
-/// Pause before what the disk did not give is asked for again, at first: a fault of a moment costs
-/// submitters no more than that.
+/// Pause before what the disk did not give is asked for again, at first. A try reads all full tiles of
+/// hashes: what a fault of a moment costs submitters is this pause, and reading 32 bytes a leaf.
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
 /// The pause doubles up to this: each try may read all hashes of a large log.
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);

@@ -225,7 +225,12 @@ async fn a_published_leaf_that_too_few_followers_hold_is_202() {
     assert_eq!(again().await, AddLeafStatus::Accepted);
     faults.fill(false);
     assert!(follower.until_held(TreeSize(3)).await);
-    while again().await != AddLeafStatus::Committed {}
+    let committed = async {
+        while again().await != AddLeafStatus::Committed {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(60), committed).await.expect("200");
     drop(api);
     follower.stop().await;
     log.stop().await;

@@ -228,7 +228,8 @@ async fn a_log_that_closes_while_the_guard_is_up_answers_what_it_knows() {
     assert!(log.metrics.encode().contains("\nsigsum_log_start_guard_waiting 0\n"));
     let ready = get(log.internal(), "/readyz").await;
     assert!(!ready.text().contains("start guard"), "{}", ready.text());
-    log.handle.api().add_leaf(&submission(4), None).await.expect("known");
+    let known = log.handle.api().add_leaf(&submission(4), None).await.expect("known");
+    assert_eq!(known, sigsum_api::AddLeafStatus::Committed);
     let new = log.handle.api().add_leaf(&submission(5), None).await.expect_err("closed");
     assert_eq!(new.status().code(), 403);
     log.stop().await;
