@@ -25,6 +25,8 @@ const SPREAD_MS: u64 = 1_000;
 const LONG: u64 = 12;
 /// See [`LONG`].
 const LONG_MS: u64 = 8_000;
+/// Lines of each server that are shown when something went wrong.
+const SHOWN_LINES: usize = 15;
 /// The submitters' domain.
 const DOMAIN: &str = "example.test";
 /// Programs of others that are parts.
@@ -110,6 +112,8 @@ pub(super) struct Parts {
     followers: Vec<Option<Daemon>>,
     log: Option<Daemon>,
     wants_log: bool,
+    /// What the last log that ended by itself had said.
+    log_ended: Vec<String>,
 }
 
 impl Parts {
@@ -147,6 +151,7 @@ impl Parts {
             dns: None,
             log: None,
             wants_log: false,
+            log_ended: Vec::new(),
         })
     }
 
@@ -195,8 +200,10 @@ impl Parts {
 
     /// Starts the log where it is wanted and does not run.
     pub(super) fn supervise(&mut self) -> Result<(), Failure> {
-        if self.log.as_mut().is_some_and(Daemon::has_ended) {
-            self.log = None;
+        if self.log.as_mut().is_some_and(Daemon::has_ended)
+            && let Some(log) = self.log.take()
+        {
+            self.log_ended = log.kill()?;
         }
         if self.wants_log && self.log.is_none() {
             let address = self.log_address.to_string();
@@ -214,6 +221,26 @@ impl Parts {
         let mut servers = self.witnesses.iter_mut().chain(&mut self.followers).flatten();
         servers.all(|server| listening(server).is_some()).then_some(())?;
         self.log.as_mut().and_then(listening)
+    }
+
+    /// The last lines of all that runs, and of the last log that ended.
+    pub(super) fn said(&mut self) -> String {
+        let name = |kind: &'static str| move |(at, it)| (format!("{kind} {at}"), it);
+        let servers = self.witnesses.iter_mut().enumerate().map(name("witness"));
+        let servers = servers.chain(self.followers.iter_mut().enumerate().map(name("follower")));
+        let others = [("agent", &mut self.agent), ("dns", &mut self.dns), ("log", &mut self.log)];
+        let others = others.into_iter().map(|(name, it)| (name.to_owned(), it));
+        let mut out = last_lines("log that ended", &self.log_ended);
+        for (name, daemon) in servers.chain(others) {
+            match daemon {
+                Some(daemon) => {
+                    let ended = if daemon.has_ended() { ", which has ended" } else { "" };
+                    out += &last_lines(&format!("{name}{ended}"), daemon.said());
+                }
+                None => out += &format!("{name} does not run\n"),
+            }
+        }
+        out
     }
 
     fn start_agent(&self) -> Result<Daemon, Failure> {
@@ -317,6 +344,11 @@ fn followers(sandbox: &Sandbox, addresses: &[SocketAddr]) -> Result<String, Fail
 /// The first of each kind has its key in the agent.
 fn own_key(kind: &str, number: usize) -> String {
     format!("{kind}{number}-key{}", if number == 0 { ".pub" } else { "" })
+}
+
+fn last_lines(name: &str, said: &[String]) -> String {
+    let last = said.get(said.len().saturating_sub(SHOWN_LINES)..).unwrap_or_default();
+    format!("{name}:\n{}", last.iter().map(|line| format!("    {line}\n")).collect::<String>())
 }
 
 fn text(address: Option<&SocketAddr>) -> String {
