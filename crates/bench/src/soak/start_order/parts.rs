@@ -121,14 +121,15 @@ impl Parts {
     pub(super) fn new(sandbox: Sandbox, number: u32) -> Result<Self, Failure> {
         let log_key = sandbox.key("log-key")?.public_key();
         sandbox.run(&["log", "init", "--data-dir", "log", "--key-file", "log-key.pub"])?;
-        let addresses = |count| (0..count).map(|_| free_address(number)).collect::<Result<_, _>>();
-        let witness_addresses: Vec<_> = addresses(WITNESSES.0)?;
-        let follower_addresses: Vec<_> = addresses(FOLLOWERS.0)?;
+        const COUNT: usize = 2 + WITNESSES.0 + FOLLOWERS.0;
+        let [log_address, dns_address, others @ ..] = free_addresses::<COUNT>(number)?;
+        let (witness_addresses, follower_addresses) = others.split_at(WITNESSES.0);
+        let (witness_addresses, follower_addresses) =
+            (witness_addresses.to_vec(), follower_addresses.to_vec());
         let policy = witnesses(&sandbox, &log_key, &witness_addresses)?;
         sandbox.write("policy.away", &policy)?;
         let policy =
             Policy::parse_sigsum(policy.as_bytes()).map_err(Failure::preparing("a policy"))?;
-        let dns_address = free_address(number)?;
         let config = followers(&sandbox, &follower_addresses)?;
         let admission = format!("rate-limit-file = \"limits\"\ndns-resolver = \"{dns_address}\"\n");
         sandbox.write("log.toml", format!("[primary]\n{admission}{config}"))?;
@@ -142,7 +143,7 @@ impl Parts {
             token: SubmitToken { domain: DOMAIN.to_owned(), signature },
             token_key: signer.public_key(),
             dns_address,
-            log_address: free_address(number)?,
+            log_address,
             witnesses: witness_addresses.iter().map(|_| None).collect(),
             followers: follower_addresses.iter().map(|_| None).collect(),
             witness_addresses,
@@ -361,13 +362,33 @@ fn listening(daemon: &mut Daemon) -> Option<SocketAddr> {
     address_of(url).ok()
 }
 
-/// An address of the loopback network that nobody else takes meanwhile: every run, and every network
-/// of it, has hosts of its own.
-fn free_address(number: u32) -> Result<SocketAddr, Failure> {
+/// Addresses of the loopback network, different ones, that nobody else takes meanwhile: every run,
+/// and every network of it, has a host of its own. Each is held until all are found, as else one
+/// could be given twice.
+fn free_addresses<const COUNT: usize>(number: u32) -> Result<[SocketAddr; COUNT], Failure> {
     let [_, _, high, low] = std::process::id().to_be_bytes();
     let host = [127, 10 + u8::try_from(number).unwrap_or_default(), high, low.clamp(1, 254)];
-    let listener = TcpListener::bind(SocketAddr::from((host, 0)));
-    listener
-        .and_then(|listener| listener.local_addr())
-        .map_err(Failure::file("bind", Path::new("127/8")))
+    let unspecified = SocketAddr::from((host, 0));
+    let (mut out, mut held) = ([unspecified; COUNT], Vec::new());
+    for address in &mut out {
+        let bound = TcpListener::bind(unspecified).and_then(|listener| {
+            *address = listener.local_addr()?;
+            Ok(listener)
+        });
+        held.push(bound.map_err(Failure::file("bind", Path::new("127/8")))?);
+    }
+    Ok(out)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Of so many draws from the system's 28 000 ports some would be equal, were they not held.
+    #[test]
+    fn no_address_is_given_twice() {
+        let addresses = free_addresses::<500>(200).unwrap();
+        let different: std::collections::HashSet<_> = addresses.iter().collect();
+        assert_eq!(different.len(), addresses.len());
+    }
 }
