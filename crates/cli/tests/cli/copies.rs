@@ -217,7 +217,7 @@ pub(crate) struct Load {
     next: AtomicU64,
     stop: AtomicBool,
     acknowledged: Mutex<Vec<Hash>>,
-    /// Answers other than 200.
+    /// Answers other than 200; status 0 is none at all.
     others: Mutex<Vec<(u16, String)>>,
 }
 
@@ -254,7 +254,7 @@ impl Load {
                     self.acknowledged.lock().unwrap().push(request.leaf().hash());
                 }
                 Some(answer) => self.others.lock().unwrap().push((answer.status, answer.text())),
-                None => {}
+                None => self.others.lock().unwrap().push((0, "no answer".to_owned())),
             }
         }
     }
