@@ -14,6 +14,7 @@ mod heads;
 mod http_api;
 mod http_pages;
 mod limits;
+mod overload;
 mod reads;
 mod restart;
 mod status;
