@@ -2,6 +2,7 @@
 //! benchmark, since then its figures mean nothing.
 
 mod add_leaf;
+mod growth;
 mod lab;
 mod machine;
 mod monitor;
@@ -22,7 +23,7 @@ use std::time::Duration;
 /// What can be measured.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum What {
-    /// Everything below.
+    /// Everything below but growth, which fills four logs.
     All,
     /// Adding leaves, durably.
     AddLeaf,
@@ -40,10 +41,12 @@ pub(crate) enum What {
     Verify,
     /// Starting a log that has leaves.
     Start,
+    /// The same loads on ever larger logs, up to `--preload` leaves.
+    Growth,
 }
 
 /// The order in which they run: adding leaves comes last, as it changes the log.
-const ORDER: [What; 8] = [
+const ORDER: [What; 9] = [
     What::Verify,
     What::Submit,
     What::SilentWitness,
@@ -52,7 +55,15 @@ const ORDER: [What; 8] = [
     What::Start,
     What::Witness,
     What::AddLeaf,
+    What::Growth,
 ];
+
+impl What {
+    /// Whether it runs where nothing was named: growth takes minutes, most of them to fill logs.
+    fn is_default(self) -> bool {
+        self != Self::Growth
+    }
+}
 
 /// Options of `bench`.
 #[derive(Debug, Args)]
@@ -115,7 +126,9 @@ pub(crate) async fn run(options: &Options, program: &Path, data: &Path) -> Resul
     machine::describe(data).await?;
     let mut lab = Lab::new(settings, program, data);
     let mut rows = Vec::new();
-    for what in ORDER.into_iter().filter(|what| all || options.what.contains(what)) {
+    for what in
+        ORDER.into_iter().filter(|what| all && what.is_default() || options.what.contains(what))
+    {
         let found: Vec<Row> = match what {
             What::All => Vec::new(),
             What::AddLeaf => add_leaf::run(&mut lab).await?,
@@ -126,6 +139,7 @@ pub(crate) async fn run(options: &Options, program: &Path, data: &Path) -> Resul
             What::Monitor => monitor::run(&mut lab).await?,
             What::Verify => verify::run(&mut lab).await?,
             What::Start => start::run(&mut lab).await?,
+            What::Growth => growth::run(&lab).await?,
         };
         rows.extend(found);
     }

@@ -90,14 +90,12 @@ pub(crate) async fn run(lab: &mut Lab) -> Result<Vec<Row>, Failure> {
     println!("\nadd-leaf");
     let (mut rows, mut last) = (Vec::new(), None);
     for (number, connections) in connections.into_iter().enumerate() {
-        let leaves = sign(LEAVES_PER_SECOND * (duration.as_secs() + 2), number as u64);
-        let measured = load(&running, leaves, duration, connections).await?;
+        let measured = measure(&running, duration, connections, number as u64).await?;
         rows.push(row(&measured, log.network.witnesses.len(), log));
         last = Some(measured);
     }
     if let Some(capacity) = last.filter(|_| may_overload()) {
-        let leaves = sign(LEAVES_PER_SECOND * (duration.as_secs() + 2), u64::MAX);
-        let overloaded = load(&running, leaves, duration, OVERLOAD_CONNECTIONS).await?;
+        let overloaded = measure(&running, duration, OVERLOAD_CONNECTIONS, u64::MAX).await?;
         rows.push(overload_row(&capacity, &overloaded));
     }
     let size = published(running.address, 0).await?.size.0;
@@ -116,12 +114,14 @@ fn may_overload() -> bool {
     may
 }
 
-async fn load(
+/// Loads a log with leaves that no other run has.
+pub(crate) async fn measure(
     running: &RunningLog,
-    leaves: Vec<AddLeafRequest>,
     duration: Duration,
     connections: usize,
+    run: u64,
 ) -> Result<Measured, Failure> {
+    let leaves = sign(LEAVES_PER_SECOND * (duration.as_secs() + 2), run);
     let before = published(running.address, 0).await?.size.0;
     let (next, acknowledged) = (AtomicUsize::new(0), AtomicU64::new(0));
     let supply = Arc::new(Supply { leaves, next, acknowledged });

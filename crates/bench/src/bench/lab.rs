@@ -54,16 +54,17 @@ impl Lab {
     pub(crate) fn log(&mut self) -> Result<&Prepared, Failure> {
         let log = match self.log.take() {
             Some(log) => log,
-            None => self.prepare()?,
+            None => self.log_of(self.settings.preload)?,
         };
         Ok(self.log.insert(log))
     }
 
-    fn prepare(&self) -> Result<Prepared, Failure> {
+    /// Another log, with this many leaves, which is not kept.
+    pub(crate) fn log_of(&self, leaves: u64) -> Result<Prepared, Failure> {
         let begin = Instant::now();
         let network = Network::new(self.sandbox()?, WITNESSES.0, WITNESSES.1)?;
-        let heads = preload(&network.log_directory(), &network.log_key, self.settings.preload)?;
-        let leaves = grouped(self.settings.preload as f64);
+        let heads = preload(&network.log_directory(), &network.log_key, leaves)?;
+        let leaves = grouped(leaves as f64);
         println!("made a log of {leaves} leaves in {:.1} s", begin.elapsed().as_secs_f64());
         Ok(Prepared { network, heads })
     }

@@ -3,7 +3,8 @@
 use super::lab::{Lab, Prepared, published, start};
 use crate::failure::Failure;
 use crate::http::{Answer, Connection, get, write_get};
-use crate::load::{Load, Source, run as run_load};
+use crate::load::{Load, Measured, Source, run as run_load};
+use crate::network::RunningLog;
 use crate::preload::{leaf, leaf_hash};
 use crate::random::Random;
 use crate::report::{Goal, Row, rate, time};
@@ -14,6 +15,7 @@ use sigsum_core::wire::log::{
     LEAF_LINE_BYTES, parse_leaves,
 };
 use sigsum_core::{LeafIndex, TreeHead, TreeSize};
+use std::time::Duration;
 
 /// Leaves of a get-leaves request; log-go's default limit.
 const LEAVES_PER_REQUEST: u64 = 512;
@@ -24,7 +26,7 @@ const CHECKED: u64 = 100;
 
 /// An endpoint.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Endpoint {
+pub(crate) enum Endpoint {
     Inclusion,
     Consistency,
     Leaves,
@@ -148,22 +150,45 @@ impl Source for Reader {
     }
 }
 
+/// A log that runs, and how it is read.
+pub(crate) struct Reading<'a> {
+    pub(crate) running: &'a RunningLog,
+    pub(crate) log: &'a Prepared,
+    /// The head that it serves.
+    pub(crate) head: TreeHead,
+    /// Leaves of its preload.
+    pub(crate) known: u64,
+    pub(crate) duration: Duration,
+    pub(crate) connections: usize,
+}
+
+impl Reading<'_> {
+    /// Checks some answers of an endpoint, then loads it.
+    pub(crate) async fn load(&self, endpoint: Endpoint) -> Result<Measured, Failure> {
+        let target = Target { head: self.head, known: self.known };
+        let servers = [self.running.daemon.pid()];
+        let address = self.running.address;
+        let load = Load { address, duration: self.duration, servers: &servers };
+        check(&load, endpoint, target, self.log).await?;
+        let reader = |n| Reader { endpoint, target, random: Random::stream(1, n as u64) };
+        let measured = run_load(load, (0..self.connections).map(reader).collect()).await?;
+        println!("\n{endpoint:?}\n{measured}");
+        Ok(measured)
+    }
+}
+
 /// Loads each endpoint.
 pub(crate) async fn run(lab: &mut Lab) -> Result<Vec<Row>, Failure> {
     let settings = lab.settings.clone();
     let log = lab.log()?;
     let running = start(log).await?;
     let head = published(running.address, 0).await?;
-    let target = Target { head, known: settings.preload };
-    let servers = [running.daemon.pid()];
-    let load = Load { address: running.address, duration: settings.duration, servers: &servers };
     let connections = settings.connections.unwrap_or(CONNECTIONS);
+    let (known, duration) = (settings.preload, settings.duration);
+    let reading = Reading { running: &running, log, head, known, duration, connections };
     let mut rows = Vec::new();
     for endpoint in ENDPOINTS {
-        check(&load, endpoint, target, log).await?;
-        let reader = |n| Reader { endpoint, target, random: Random::stream(1, n as u64) };
-        let measured = run_load(load, (0..connections).map(reader).collect()).await?;
-        println!("\n{endpoint:?}\n{measured}");
+        let measured = reading.load(endpoint).await?;
         rows.push(row(endpoint, connections, measured.unit_rate(), time(measured.latency.p99)));
     }
     running.daemon.stop()?;
