@@ -74,6 +74,18 @@ fn rules_and_dashboard_ask_only_for_metrics_that_exist() {
 }
 
 #[test]
+fn what_the_documents_say_to_alert_on_has_a_rule() {
+    let text = document("docs/metrics.md");
+    let table = text.split("## What to alert on").nth(1).unwrap().split("\n## ").next().unwrap();
+    let conditions = table.lines().filter_map(|line| line.strip_prefix("| ")?.split(" | ").next());
+    let named: BTreeSet<String> = conditions.flat_map(metric_names).collect();
+    assert!(named.len() > 20, "{named:?}");
+    let asked = metric_names(&document("deploy/prometheus/sigsum.rules.yml"));
+    let missing: Vec<_> = named.difference(&asked).collect();
+    assert!(missing.is_empty(), "no rule asks for {missing:?}");
+}
+
+#[test]
 fn every_alert_says_how_bad_it_is_and_what_to_do() {
     let rules = document("deploy/prometheus/sigsum.rules.yml");
     let alerts: Vec<&str> = rules.split("- alert: ").skip(1).collect();
