@@ -29,6 +29,20 @@ const FILES: &[(&str, &str, u32)] = &[
     ("docs/log.md", "usr/share/doc/sigsum/log.md", 0o644),
     ("docs/witness.md", "usr/share/doc/sigsum/witness.md", 0o644),
     ("docs/metrics.md", "usr/share/doc/sigsum/metrics.md", 0o644),
+    ("docs/probe.md", "usr/share/doc/sigsum/probe.md", 0o644),
+    ("docs/monitor.md", "usr/share/doc/sigsum/monitor.md", 0o644),
+    ("docs/tools.md", "usr/share/doc/sigsum/tools.md", 0o644),
+    (
+        "deploy/prometheus/sigsum.rules.yml",
+        "usr/share/doc/sigsum/prometheus/sigsum.rules.yml",
+        0o644,
+    ),
+    ("deploy/prometheus/prometheus.yml", "usr/share/doc/sigsum/prometheus/prometheus.yml", 0o644),
+    (
+        "deploy/prometheus/grafana-sigsum.json",
+        "usr/share/doc/sigsum/prometheus/grafana-sigsum.json",
+        0o644,
+    ),
     ("CHANGELOG.md", "usr/share/doc/sigsum/CHANGELOG.md", 0o644),
     ("LICENSE-MIT", "usr/share/doc/sigsum/LICENSE-MIT", 0o644),
     ("LICENSE-APACHE", "usr/share/doc/sigsum/LICENSE-APACHE", 0o644),
@@ -86,6 +100,7 @@ fn control(version: &str, architecture: &str, size_kib: &str) -> Result<String, 
          Maintainer: Sigsum maintainers <maintainers@users.noreply.invalid>\n\
          Installed-Size: {size_kib}\n\
          Depends: libc6 (>= {library}), libgcc-s1, systemd\n\
+         Recommends: publicsuffix\n\
          Suggests: openssh-client, prometheus\n\
          Section: net\n\
          Priority: optional\n\
