@@ -1,11 +1,16 @@
 //! What `deploy/prometheus` has, held to the programs: rules, their tests, the dashboard, and a real
 //! Prometheus that watches a log whose dependencies are broken in turn.
 
+use crate::copies::Replicated;
 use crate::documents::{document, repository};
 use crate::full_disk::SmallDisk;
 use crate::harness::{Daemon, Network, Sandbox, http, say};
+use crate::leaf::add_leaf_request;
 use crate::metrics::documented_everywhere;
 use crate::probe::until;
+use crate::rate_limits::{add_leaf, token_for};
+use crate::resolver::Resolver;
+use sigsum_keys::Ed25519Signer;
 use std::collections::BTreeSet;
 use std::io::{BufRead as _, BufReader};
 use std::path::PathBuf;
@@ -321,4 +326,46 @@ fn each_dependency_that_breaks_fires_its_rule_and_a_healthy_log_none() {
     // And so is who looks at it.
     probe.stop();
     prometheus.until_firing("SigsumProbeDown");
+}
+
+#[test]
+fn a_follower_and_a_resolver_that_break_fire_their_rules() {
+    if !is_installed("prometheus") {
+        return;
+    }
+    let mut log = Replicated::make(1, 1);
+    let signer = Ed25519Signer::generate().unwrap();
+    let record = ("_sigsum_v1.a.test", &*signer.public_key().to_hex());
+    let Some(dns) = Resolver::start(&log.sandbox, 60, &[record]) else { return };
+    let (args, resolver) = (log.args(), dns.address.to_string());
+    let mut args: Vec<&str> = args.iter().map(String::as_str).collect();
+    args.extend(["--dns-resolver", &resolver]);
+    let mut primary = log.sandbox.daemon(&args);
+    log.internal_url = primary.internal_url();
+    let url = primary.url.clone();
+    log.primary = Some(primary);
+    log.copies[0].way_out.lead_to(&log.internal_url);
+    log.copies[0].start(&log.sandbox);
+    log.warm_up(&signer);
+    let add = |domain: &str, number| {
+        let token = token_for(&log.sandbox, &signer, domain);
+        add_leaf(&url, &add_leaf_request(&signer, number), Some(&token)).status
+    };
+    assert_eq!(add("a.test", 2), 200);
+    // The follower's page stands where a prober's would.
+    let follower = log.copies[0].internal_url.clone();
+    let prometheus = Prometheus::start(&log.sandbox, &log.internal_url, &follower, false);
+    until(|| prometheus.has_looked(5) && prometheus.firing().is_empty());
+
+    // The resolver is gone, and each submission is of another domain.
+    drop(dns);
+    let mut number = 3;
+    until(|| {
+        number += 1;
+        assert_eq!(add(&format!("d{number}.test"), number), 503);
+        prometheus.firing().contains("SigsumLogDnsFailing")
+    });
+
+    log.copies[0].kill();
+    prometheus.until_firing("SigsumLogFollowersMissing");
 }

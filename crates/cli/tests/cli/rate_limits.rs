@@ -20,6 +20,26 @@ fn signer(byte: u8) -> Ed25519Signer {
     Ed25519Signer::from_seed(&SigningSeed::from_bytes([byte; 32]))
 }
 
+/// Adds a leaf, with a submit token or without.
+pub(crate) fn add_leaf(url: &str, request: &AddLeafRequest, token: Option<&str>) -> Answer {
+    let body = request.to_body();
+    let token = token.map_or(String::new(), |token| format!("Sigsum-Token: {token}\r\n"));
+    let head = format!(
+        "POST /add-leaf HTTP/1.1\r\nHost: {}\r\n{token}Connection: close\r\n\
+         Content-Length: {}\r\n\r\n",
+        authority(url),
+        body.len()
+    );
+    exchange(url, &[head.as_bytes(), &body].concat()).unwrap()
+}
+
+/// A submit token for the log with the key `log-key`.
+pub(crate) fn token_for(sandbox: &Sandbox, signer: &Ed25519Signer, domain: &str) -> String {
+    let log = PublicKey::from_hex(&sandbox.key_hex("log-key")).unwrap();
+    let signature = signer.sign_now(&token_signing_bytes(&log));
+    SubmitToken { domain: domain.to_owned(), signature }.to_header()
+}
+
 /// A log without witnesses, and how it is started.
 struct Limited {
     network: Network,
@@ -62,16 +82,7 @@ impl Limited {
     }
 
     fn add(&self, request: &AddLeafRequest, token: Option<&str>) -> Answer {
-        let body = request.to_body();
-        let token = token.map_or(String::new(), |token| format!("Sigsum-Token: {token}\r\n"));
-        let url = self.network.log_url();
-        let head = format!(
-            "POST /add-leaf HTTP/1.1\r\nHost: {}\r\n{token}Connection: close\r\n\
-             Content-Length: {}\r\n\r\n",
-            authority(url),
-            body.len()
-        );
-        exchange(url, &[head.as_bytes(), &body].concat()).unwrap()
+        add_leaf(self.network.log_url(), request, token)
     }
 
     /// Adds a leaf of a number; the status.
@@ -82,9 +93,7 @@ impl Limited {
     }
 
     fn token(&self, byte: u8, domain: &str) -> String {
-        let log = PublicKey::from_hex(&self.network.sandbox.key_hex("log-key")).unwrap();
-        let signature = signer(byte).sign_now(&token_signing_bytes(&log));
-        SubmitToken { domain: domain.to_owned(), signature }.to_header()
+        token_for(&self.network.sandbox, &signer(byte), domain)
     }
 
     fn metric(&self, name: &str) -> u64 {
