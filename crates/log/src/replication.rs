@@ -299,15 +299,18 @@ impl Replication {
     /// Changes what is known, and tells whoever waits for it. `problem` is for the operator, where
     /// the change is one.
     fn update(&self, problem: &str, change: impl FnOnce(&mut Followers)) {
-        let (events, replicated) = {
+        let events = {
             let mut engine = self.lock();
             change(&mut engine);
             engine.tick(self.started.elapsed(), self.store.committed_size());
-            (engine.take_events(), engine.replicated())
+            let replicated = engine.replicated();
+            self.show(&replicated);
+            // Under the lock, or of two answers at once the older could be told last.
+            self.replicated
+                .send_if_modified(|last| std::mem::replace(last, replicated) != replicated);
+            engine.take_events()
         };
-        self.show(&replicated);
         events.into_iter().for_each(|event| self.note(event, problem));
-        self.replicated.send_if_modified(|last| std::mem::replace(last, replicated) != replicated);
     }
 }
 

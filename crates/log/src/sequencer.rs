@@ -6,7 +6,9 @@
 //! time per leaf under load and costs a lone client half a millisecond.
 //!
 //! A failed commit acknowledges nothing. Its leaves leave the intake, everybody who waits is told,
-//! and the next request tries again; what is wrong with the disk is for the store to judge.
+//! and the next request tries again; what is wrong with the disk is for the store to judge. A first
+//! part of them may be durable all the same: heads cover it, limits count it, and whoever comes again
+//! is answered 200.
 
 use crate::engine::intake::{FULL_BATCH, HashedLeaf, Intake, MAX_BATCH, Offered};
 use crate::limits::{Permit, Refused};
@@ -190,15 +192,13 @@ impl Worker {
         while let Some(batch) = self.gather(due) {
             let started = Instant::now();
             due = started + PACE;
-            let outcome = self.commit(&batch, started);
+            let (are_new, outcome) = self.commit(&batch, started);
             let finished = self.shared.lock().intake.finish(&batch);
-            let are_new = outcome.as_ref().map_or(&[][..], Vec::as_slice);
             for (permit, is_new) in finished.permits.into_iter().zip(are_new) {
-                if *is_new {
+                if is_new {
                     permit.settle();
                 }
             }
-            let outcome = outcome.map(drop);
             for waiter in finished.waiters {
                 let _ = waiter.send(outcome.clone()); // the request may have gone
             }
@@ -226,22 +226,32 @@ impl Worker {
         }
     }
 
-    /// Whether each leaf was new.
-    fn commit(&mut self, batch: &[HashedLeaf], started: Instant) -> Result<Vec<bool>, CommitError> {
+    /// Whether each leaf is durable and was new; and how the commit ended.
+    fn commit(
+        &mut self,
+        batch: &[HashedLeaf],
+        started: Instant,
+    ) -> (Vec<bool>, Result<(), CommitError>) {
         debug_assert!(batch.len() <= MAX_BATCH);
         let leaves: Vec<_> = batch.iter().map(|l| l.leaf).collect();
-        match self.store.commit(&leaves) {
+        let before = self.store.committed_size();
+        let outcome = self.store.commit(&leaves);
+        let size = self.store.committed_size();
+        if size > before {
+            self.grown.send_replace(size);
+        }
+        match outcome {
             Ok(committed) => {
-                let size = self.store.committed_size();
                 self.observer.committed(batch.len(), size.0, started.elapsed());
-                if committed.iter().any(|c| c.is_new) {
-                    self.grown.send_replace(size);
-                }
-                Ok(committed.iter().map(|c| c.is_new).collect())
+                (committed.iter().map(|c| c.is_new).collect(), Ok(()))
             }
             Err(error) => {
                 self.observer.failed(batch.len(), &error);
-                Err(CommitError::Store(Arc::new(error)))
+                let is_new = |leaf: &HashedLeaf| {
+                    let index = self.store.index_of(&leaf.hash).ok().flatten();
+                    size > before && index.is_some_and(|index| index.0 >= before.0)
+                };
+                (batch.iter().map(is_new).collect(), Err(CommitError::Store(Arc::new(error))))
             }
         }
     }

@@ -22,6 +22,8 @@ use tokio::task::JoinSet;
 pub(crate) struct Faults {
     pub(crate) full: AtomicBool,
     pub(crate) sync_fails: AtomicBool,
+    /// No room for another file; those that are there have theirs.
+    no_new_files: AtomicBool,
     /// While there is one, syncs of files with this in their names wait.
     stalled: Mutex<Option<&'static str>>,
     resumed: Condvar,
@@ -103,6 +105,9 @@ impl Fs for FaultyFs {
 
     fn create(&self, path: &Path, mode: u32, existing: Existing) -> io::Result<Box<dyn File>> {
         self.faults.write()?;
+        if self.faults.no_new_files.load(Ordering::SeqCst) {
+            return Err(io::ErrorKind::StorageFull.into());
+        }
         self.inner.create(path, mode, existing).map(|file| self.wrap(path, file))
     }
 
@@ -282,4 +287,47 @@ async fn a_full_queue_refuses_more_and_loses_nothing_of_what_it_took() {
     thread.stop();
     let late = sequencer.commit(unsigned_leaf(offered)).await;
     assert!(matches!(late, Err(CommitError::Stopping)), "{late:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_a_failed_commit_left_durable_is_made_known() {
+    let fs = FaultyFs::default();
+    let faults = fs.faults.clone();
+    let place = Place::on(Arc::new(fs), "/log");
+    Store::init(&place, &log_key()).expect("a new store");
+    let store = Arc::new(Store::open(&place, &log_key()).expect("opens"));
+    store.wait_for_index().expect("built");
+    let (grown, growth) = watch::channel(TreeSize(0));
+    let (sequencer, _thread) =
+        Sequencer::start(store.clone(), Box::new(Nobody), grown).expect("a thread");
+
+    // The journal's segment has room for some thousands, and there will be no next one. The disk
+    // stalls while a batch gathers, so that one of them crosses the end.
+    faults.no_new_files.store(true, Ordering::SeqCst);
+    let (mut number, mut failures) = (0, 0);
+    while failures == 0 {
+        faults.stall(true);
+        let mut tasks = JoinSet::new();
+        for _ in 0..1000 {
+            let (sequencer, leaf) = (sequencer.clone(), unsigned_leaf(number));
+            number += 1;
+            tasks.spawn(async move { sequencer.commit(leaf).await });
+        }
+        while sequencer.waiting() < 900 && faults.waiting.load(Ordering::SeqCst) == 0 {
+            tokio::task::yield_now().await;
+        }
+        faults.stall(false);
+        while let Some(outcome) = tasks.join_next().await {
+            failures += usize::from(outcome.expect("no panic").is_err());
+        }
+    }
+    let size = store.committed_size();
+    assert!(size.0 > (number - failures) as u64, "a part of the failed commit is durable");
+    assert_eq!(*growth.borrow(), size);
+
+    faults.no_new_files.store(false, Ordering::SeqCst);
+    for number in number - 1000..number {
+        sequencer.commit(unsigned_leaf(number)).await.expect("committed");
+    }
+    assert_eq!(store.committed_size(), TreeSize(number as u64));
 }
