@@ -31,7 +31,7 @@ pub const OTHERS_PAUSE: Duration = Duration::from_millis(500);
 pub const FOLLOWERS_PAUSE: Duration = Duration::from_secs(2);
 
 /// So long for witnesses that could know what no other does, and for the quorum where a log publishes
-/// without one: one that runs is asked again within five seconds
+/// without one: one that runs, and did not ask for longer, is asked again within five seconds
 /// ([`crate::engine::peer::LONGEST_PAUSE`]) and has another five to answer.
 pub const LONGEST_WAIT: Duration = Duration::from_secs(10);
 

@@ -11,8 +11,10 @@ pub const FIRST_PAUSE: Duration = Duration::from_millis(500);
 /// asked again within half of the ten seconds in which a log goes on after its last part came up.
 pub const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 
-/// Longest pause that a witness may ask for; it could otherwise switch itself off for ever.
-pub const LONGEST_ASKED_PAUSE: Duration = Duration::from_secs(3600);
+/// Longest pause that a witness may ask for. One that is needed for the quorum, or for a start, could
+/// otherwise stop the log, as could a proxy in front of one that asks for an hour while the witness is
+/// away for seconds; and a request a minute is no load.
+pub const LONGEST_ASKED_PAUSE: Duration = Duration::from_secs(60);
 
 /// Nine tenths of a budget are spread over the day, the last tenth may be spent at once: a window of
 /// a day then holds no more than the whole, wherever it begins.
@@ -269,8 +271,8 @@ mod tests {
         let interval = Duration::from_secs(10);
         let asked = Asked { now: Duration::ZERO, round: 1, longest_pause: interval };
         peer.asked(Duration::ZERO);
-        peer.failed(asked, Duration::from_secs(60));
-        assert_eq!(peer.due(1), Some(Duration::from_secs(60)));
+        peer.failed(asked, Duration::from_secs(30));
+        assert_eq!(peer.due(1), Some(Duration::from_secs(30)));
         peer.failed(asked, DAY * 365);
         assert_eq!(peer.due(1), Some(LONGEST_ASKED_PAUSE));
     }
