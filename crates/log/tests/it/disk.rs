@@ -252,14 +252,20 @@ fn unsigned_leaf(number: usize) -> HashedLeaf {
     HashedLeaf { hash: leaf.hash(), leaf }
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_full_queue_refuses_more_and_loses_nothing_of_what_it_took() {
+/// An empty store on a disk that fails when told to.
+fn store() -> (Arc<Faults>, Arc<Store>) {
     let fs = FaultyFs::default();
     let faults = fs.faults.clone();
     let place = Place::on(Arc::new(fs), "/log");
     Store::init(&place, &log_key()).expect("a new store");
     let store = Arc::new(Store::open(&place, &log_key()).expect("opens"));
     store.wait_for_index().expect("built");
+    (faults, store)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_full_queue_refuses_more_and_loses_nothing_of_what_it_took() {
+    let (faults, store) = store();
     let (grown, mut growth) = watch::channel(TreeSize(0));
     let (sequencer, mut thread) =
         Sequencer::start(store.clone(), Box::new(Nobody), grown).expect("a thread");
@@ -291,12 +297,7 @@ async fn a_full_queue_refuses_more_and_loses_nothing_of_what_it_took() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_a_failed_commit_left_durable_is_made_known() {
-    let fs = FaultyFs::default();
-    let faults = fs.faults.clone();
-    let place = Place::on(Arc::new(fs), "/log");
-    Store::init(&place, &log_key()).expect("a new store");
-    let store = Arc::new(Store::open(&place, &log_key()).expect("opens"));
-    store.wait_for_index().expect("built");
+    let (faults, store) = store();
     let (grown, growth) = watch::channel(TreeSize(0));
     let (sequencer, _thread) =
         Sequencer::start(store.clone(), Box::new(Nobody), grown).expect("a thread");
